@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "ounce",
+    products: [
+        .executable(name: "ounce", targets: ["ounce"]),
+        .executable(name: "ounced", targets: ["ounced"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    ],
+    targets: [
+        // Lowest first. A module imports only what stands above it here; `.ci/check-imports` holds this.
+        .target(name: "COunceKernels"),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "OunceGraph"),
+        .target(
+            name: "OunceFormats",
+            dependencies: ["OunceGraph", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            exclude: ["ONNX/onnx.proto"]),
+        .target(
+            name: "OunceRuntime",
+            dependencies: ["OunceGraph", "COunceKernels", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "OunceConfig",
+            dependencies: ["CLibYAML", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "OunceCompress", dependencies: ["OunceRuntime", "OunceFormats", "OunceConfig"]),
+        .target(
+            name: "OunceServer",
+            dependencies: [
+                "OunceRuntime",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "OunceSystem", dependencies: ["CSystemd", .product(name: "Logging", package: "swift-log")]),
+        .executableTarget(
+            name: "ounce",
+            dependencies: [
+                "OunceCompress", "OunceServer", "OunceSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "ounced",
+            dependencies: [
+                "OunceServer", "OunceRuntime", "OunceConfig", "OunceSystem",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "OunceGraphTests", dependencies: ["OunceGraph"]),
+        .testTarget(name: "OunceFormatsTests", dependencies: ["OunceFormats"]),
+        .testTarget(name: "OunceRuntimeTests", dependencies: ["OunceRuntime", "OunceFormats"]),
+        .testTarget(name: "OunceConfigTests", dependencies: ["OunceConfig"]),
+        .testTarget(name: "OunceCompressTests", dependencies: ["OunceCompress"]),
+        .testTarget(name: "OunceServerTests", dependencies: ["OunceServer"]),
+        .testTarget(name: "OunceSystemTests", dependencies: ["OunceSystem"]),
+        .testTarget(name: "OunceEndToEndTests", dependencies: ["ounce", "ounced"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

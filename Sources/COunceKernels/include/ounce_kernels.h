@@ -1,0 +1,226 @@
+// The hot loops of Ounce: what a kernel is, what it is given, and the table that lists them all.
+//
+// A kernel computes one step of a plan. It knows nothing of graphs, threads or allocation: all memory is the caller's.
+// Every kernel of a family gives the same bits for the same step (see docs/adding-a-kernel.md):
+//   - int8: exact int32 accumulators (no saturating pair sums), then the one requantisation rule below;
+//   - float: one accumulator for each output element, started with the bias, fused multiply-adds (fmaf) in ascending
+//     order of the reduction index (kernel row, kernel column, input channel); max is `a > b ? a : b`, min `a < b ? a : b`;
+//   - no libm: exp, tanh and so on are the polynomials of this module, computed with the same operations everywhere.
+//
+// Requantisation of an int32 accumulator to int8 (rne: round to nearest, ties to even):
+//   v = (float)acc * scale[n];  v = v > lo ? v : lo;  v = v < hi ? v : hi;  q = (int8)(rne(v) + out_zero)
+// with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once.
+#ifndef OUNCE_KERNELS_H
+#define OUNCE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- instruction sets ----
+
+typedef enum {
+    OUNCE_ISA_SCALAR = 0,  // portable C
+    OUNCE_ISA_AVX2,        // AVX2 + FMA
+    OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
+    OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
+    OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
+    OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
+    OUNCE_ISA_COUNT
+} ounce_isa;
+
+// Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
+uint32_t ounce_cpu_isas(void);
+// "scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot".
+const char *ounce_isa_name(ounce_isa isa);
+// Vector width in bits (scalar: 0).
+int ounce_isa_width(ounce_isa isa);
+
+// ---- families and their parameters ----
+// All extents and strides are in elements. Tensors are channels-last. Buffers that a kernel reads have at least
+// OUNCE_SLACK readable bytes after their end; a kernel writes nothing outside its output elements and its scratch.
+
+#define OUNCE_SLACK 64
+
+typedef enum {
+    OUNCE_CONV_F32 = 0,  // ounce_conv_params; in[0] float, out float
+    OUNCE_CONV_S8,       // ounce_conv_params; in[0] int8, out int8
+    OUNCE_DWCONV_F32,    // ounce_conv_params with groups == in_c == out_c
+    OUNCE_DWCONV_S8,
+    OUNCE_MAXPOOL_F32,  // ounce_pool_params
+    OUNCE_MAXPOOL_S8,
+    OUNCE_AVGPOOL_F32,
+    OUNCE_AVGPOOL_S8,
+    OUNCE_BINARY_F32,  // ounce_binary_params; in[0], in[1]
+    OUNCE_ADD_S8,      // ounce_add_s8_params; in[0], in[1]
+    OUNCE_UNARY_F32,   // ounce_unary_params
+    OUNCE_LUT_S8,      // ounce_lut_params
+    OUNCE_SOFTMAX_F32,  // ounce_softmax_params
+    OUNCE_SOFTMAX_S8,
+    OUNCE_QUANTIZE,    // ounce_quantize_params: float -> int8
+    OUNCE_DEQUANTIZE,  // ounce_quantize_params: int8 -> float
+    OUNCE_COPY,        // ounce_copy_params: pad, slice, transpose, concat: moves elements of 1, 2, 4 or 8 bytes
+    OUNCE_FAMILY_COUNT
+} ounce_family;
+const char *ounce_family_name(ounce_family family);
+
+// Convolution over an input whose padding is already there ("valid"), also fully connected layers (all extents 1 but
+// batch, in_c, out_c). Output pixel (b, y, x) reads input pixels (b, y*stride_h + ky*dilation_h, x*stride_w + kx*dilation_w).
+typedef struct {
+    int32_t batch, in_c, out_h, out_w, out_c;
+    int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, groups;
+    // Strides of input and output: image (batch), row, pixel; the channel stride is 1.
+    int64_t in_image, in_row, in_pixel;
+    int64_t out_image, out_row, out_pixel;
+    float min, max;                             // float: clamp of the result
+    int32_t in_zero, out_zero, out_min, out_max;  // int8: zero points, clamp of the quantised result
+} ounce_conv_params;
+
+// What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or int8;
+// bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale.
+typedef struct {
+    const void *weights;
+    const void *bias;
+    const float *scale;
+} ounce_conv_weights;
+
+// Pooling; the window is clipped to the input (padding is virtual). Average: the divisor is the number of places in the
+// clipped window, or kernel_h * kernel_w with count_padding. Float average: the sum in ascending order (row, column) from
+// 0, then one division by the divisor as float. Int8 max: same encoding in and out, then clamp to [out_min, out_max]. Int8
+// average: acc = sum(x) - count * in_zero (count: places inside the input), then requantised with scale / divisor
+// (one float division, done once for each divisor).
+typedef struct {
+    int32_t batch, in_h, in_w, channels, out_h, out_w;
+    int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int32_t count_padding;
+    int64_t in_image, in_row, in_pixel, out_image, out_row, out_pixel;
+    float min, max;
+    int32_t in_zero, out_zero, out_min, out_max;
+    float scale;  // int8 average: in_scale / out_scale
+} ounce_pool_params;
+
+typedef enum { OUNCE_ADD = 0, OUNCE_SUB, OUNCE_MUL, OUNCE_DIV, OUNCE_MIN, OUNCE_MAX } ounce_binary_op;
+
+// Elementwise with broadcasting: output [outer, inner]; operand i has strides outer_stride[i] and inner_stride[i] (0 or 1
+// for inner: 0 broadcasts). General broadcasting is brought down to this by the caller with `rank` outer axes.
+#define OUNCE_MAX_RANK 8
+typedef struct {
+    int32_t op, rank;
+    int64_t extent[OUNCE_MAX_RANK];      // of the output, the last one the inner axis
+    int64_t stride[2][OUNCE_MAX_RANK];   // of each operand, 0 where it is broadcast
+    float min, max;                      // clamp of the result
+} ounce_binary_params;
+
+// q = clamp(rne((float)(a - zero[0]) * scale[0] + (float)(b - zero[1]) * scale[1]) + out_zero): two products, each rounded,
+// then a rounded sum (not fused), clamped as floats to [out_min - out_zero, out_max - out_zero] before rounding. count
+// elements, no broadcasting. scale[i] = in_scale[i] / out_scale (negative scale[1] subtracts).
+typedef struct {
+    int64_t count;
+    int32_t zero[2], out_zero, out_min, out_max;
+    float scale[2];
+} ounce_add_s8_params;
+
+typedef enum {
+    OUNCE_CLIP = 0,     // alpha: low, beta: high
+    OUNCE_LEAKY_RELU,   // alpha: slope
+    OUNCE_SIGMOID,
+    OUNCE_TANH,
+    OUNCE_EXP,
+    OUNCE_LOG,
+    OUNCE_SQRT,
+    OUNCE_NEGATE,
+    OUNCE_ABS,
+    OUNCE_HARD_SWISH,    // x * clamp(x + 3, 0, 6) * (1/6), left to right
+    OUNCE_HARD_SIGMOID,  // clamp(alpha * x + beta, 0, 1), fused
+} ounce_unary_op;
+typedef struct {
+    int32_t op;
+    int64_t count;
+    float alpha, beta;
+} ounce_unary_params;
+
+// out[i] = table[(uint8)in[i]] for int8 in and out. Every unary int8 operator and int8 -> int8 requantisation is a table.
+typedef struct {
+    int64_t count;
+    int8_t table[256];
+} ounce_lut_params;
+
+// Softmax over the last axis of [rows, columns]: m = max; e = exp(x - m); s = sum with 16 partial sums (partial i: elements
+// i, i + 16, … in ascending order) added pairwise (i + (i+8), then +4, +2, +1); out = e / s.
+// Int8: x - m is (q - max q) * in_scale as float; out = requantise(e / s * (1 / out_scale) …) = clamp(rne(e * (1/s) ...)):
+// q = clamp(rne((e / s) / out_scale) + out_zero, -128, 127).
+typedef struct {
+    int64_t rows, columns;
+    float in_scale, out_scale;  // int8
+    int32_t out_zero;
+} ounce_softmax_params;
+
+// Quantise: q = clamp(rne(x / scale) + zero, -128, 127), NaN gives zero; clamped as float before rounding. Dequantise:
+// (float)(q - zero) * scale. With channels > 1, scale and zero point repeat along the last axis of that extent:
+// scales[i % channels].
+typedef struct {
+    int64_t count;
+    int32_t channels;
+    const float *scales;   // [channels], lives as long as the params
+    const int32_t *zeros;  // [channels]
+} ounce_quantize_params;
+
+// For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole output
+// (fill_count elements) is set to the element `fill` first (only by the unit 0 range: such a copy has one unit).
+typedef struct {
+    int32_t element_size, rank;
+    int64_t extent[OUNCE_MAX_RANK], in_stride[OUNCE_MAX_RANK], out_stride[OUNCE_MAX_RANK];
+    int64_t in_offset, out_offset;
+    int64_t fill_count;  // 0: no fill
+    uint64_t fill;       // the element's bytes, little-endian
+} ounce_copy_params;
+
+// ---- kernels ----
+
+typedef struct {
+    const void *params;  // the family's parameters
+    const void *packed;  // what `pack` wrote, 64-byte aligned; NULL where packed_size is 0
+    const void *in[2];
+    void *out;
+    void *scratch;       // scratch_size bytes for this thread, 64-byte aligned
+} ounce_call;
+
+typedef struct {
+    const char *name;  // family_isa[_variant], unique: "conv_s8_avx512vnni"
+    ounce_family family;
+    ounce_isa isa;
+    // Whether this kernel can do the step (NULL: always). `weights` is NULL for families that pack nothing.
+    bool (*supports)(const void *params, const ounce_conv_weights *weights);
+    // Bytes of packed weights (NULL: packs nothing).
+    size_t (*packed_size)(const void *params);
+    void (*pack)(const void *params, const ounce_conv_weights *weights, void *packed);
+    // Bytes of scratch that each thread needs (NULL: none).
+    size_t (*scratch_size)(const void *params);
+    // The number of independent units of work; results do not depend on how they are split.
+    int64_t (*units)(const void *params);
+    // Computes units begin..<end.
+    void (*run)(const ounce_call *call, int64_t begin, int64_t end);
+} ounce_kernel;
+
+// Every kernel, portable ones included; within a family the later entry is the one to prefer where both can run and
+// neither has been measured. Only kernels for this architecture are listed.
+const ounce_kernel *ounce_kernels(size_t *count);
+
+// ---- waiting (used by the runtime's thread pool) ----
+
+// Sleeps while *word == expected (may wake early).
+void ounce_futex_wait(const uint32_t *word, uint32_t expected);
+void ounce_futex_wake(const uint32_t *word, int waiters);
+// Tells the CPU that a spin loop is waiting.
+void ounce_pause(void);
+
+// ---- reference mathematics, the same bits as the kernels use ----
+
+float ounce_exp(float x);
+float ounce_log(float x);
+float ounce_tanh(float x);
+float ounce_sigmoid(float x);
+// One element of OUNCE_UNARY_F32.
+float ounce_unary(int32_t op, float alpha, float beta, float x);
+
+#endif

@@ -1,0 +1,1 @@
+#include "ounce_kernels.h"

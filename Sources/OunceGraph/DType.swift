@@ -1,0 +1,34 @@
+/// Element type of a tensor.
+///
+/// The raw values are part of the artifact format: never renumber them.
+package enum DType: UInt8, Sendable, Hashable, CaseIterable {
+    case float32 = 1
+    case float16 = 2
+    case float64 = 3
+    case int8 = 4
+    case uint8 = 5
+    case int16 = 6
+    case uint16 = 7
+    case int32 = 8
+    case uint32 = 9
+    case int64 = 10
+    case uint64 = 11
+    case bool = 12
+
+    /// Bytes of one element.
+    package var byteSize: Int {
+        switch self {
+        case .int8, .uint8, .bool: 1
+        case .float16, .int16, .uint16: 2
+        case .float32, .int32, .uint32: 4
+        case .float64, .int64, .uint64: 8
+        }
+    }
+
+    package var isFloat: Bool { self == .float32 || self == .float16 || self == .float64 }
+
+    package var isInteger: Bool { !isFloat && self != .bool }
+
+    /// The name that users read, in NumPy's terms ("float32", "int8").
+    package var name: String { String(describing: self) }
+}

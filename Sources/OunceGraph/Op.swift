@@ -1,0 +1,141 @@
+/// What a node computes: a small closed core. Importers bring the many operators of ONNX and TFLite down to it.
+///
+/// Images and sequences lie channels-last: `[N, spatial..., C]`, with one spatial axis (1-D) or two (2-D, height then
+/// width). An operator is float or int8 by the types of its values: with int8 values, the encodings of inputs and
+/// outputs (`Value.encoding`) say what the numbers stand for, as in TFLite.
+package enum Op: Sendable, Hashable {
+    /// Inputs: x `[N, spatial..., I]`, weights `[O, kernel..., I/groups]`, bias `[O]` (optional).
+    case conv(Convolution)
+    /// `y = x · Wᵀ + b` over the last axis. Inputs: x `[..., I]`, weights `[O, I]`, bias `[O]` (optional).
+    case fullyConnected(Activation)
+    /// Batched matrix product with broadcasting of the leading axes (NumPy's matmul). Inputs: `[..., M, K]`, `[..., K, N]`.
+    case matMul
+    /// Input: x `[N, spatial..., C]`.
+    case pool(Pooling)
+    case reduce(Reduction, axes: [Int], keepDims: Bool)
+    /// Elementwise with NumPy broadcasting.
+    case binary(BinaryOperator, Activation)
+    case unary(UnaryOperator)
+    case softmax(axis: Int)
+    /// Inputs: x, scale, bias, mean, variance, the last four `[C]` with C the extent of `axis`.
+    case batchNormalization(axis: Int, epsilon: Float)
+    case reshape([ReshapeDimension])
+    /// Output axis `i` is input axis `permutation[i]`.
+    case transpose([Int])
+    case concat(axis: Int)
+    /// One range for each axis of the input.
+    case slice([SliceRange])
+    /// One entry for each axis. Padding of int8 values is with the quantised `value`.
+    case pad(before: [Int], after: [Int], value: Float)
+    /// Float or integer to the output's affine encoding (integer input: from its own encoding).
+    case quantize
+    /// Affine integers to float32.
+    case dequantize
+    case cast(DType)
+}
+
+package struct Convolution: Sendable, Hashable {
+    /// One entry for each spatial axis.
+    package var strides: [Int]
+    package var dilations: [Int]
+    package var padBefore: [Int]
+    package var padAfter: [Int]
+    package var groups: Int
+    package var activation: Activation
+
+    package init(
+        strides: [Int], dilations: [Int], padBefore: [Int], padAfter: [Int], groups: Int = 1,
+        activation: Activation = .none
+    ) {
+        self.strides = strides
+        self.dilations = dilations
+        self.padBefore = padBefore
+        self.padAfter = padAfter
+        self.groups = groups
+        self.activation = activation
+    }
+}
+
+package struct Pooling: Sendable, Hashable {
+    package enum Kind: UInt8, Sendable, Hashable { case max = 0, average = 1 }
+    package var kind: Kind
+    /// One entry for each spatial axis.
+    package var kernel: [Int]
+    package var strides: [Int]
+    package var dilations: [Int]
+    package var padBefore: [Int]
+    package var padAfter: [Int]
+    /// Average only: whether padded places count in the divisor.
+    package var countIncludesPadding: Bool
+    package var activation: Activation
+
+    package init(
+        kind: Kind, kernel: [Int], strides: [Int], dilations: [Int], padBefore: [Int], padAfter: [Int],
+        countIncludesPadding: Bool = false, activation: Activation = .none
+    ) {
+        self.kind = kind
+        self.kernel = kernel
+        self.strides = strides
+        self.dilations = dilations
+        self.padBefore = padBefore
+        self.padAfter = padAfter
+        self.countIncludesPadding = countIncludesPadding
+        self.activation = activation
+    }
+}
+
+/// A clamp that an operator applies to its result before it stores it.
+package enum Activation: Sendable, Hashable {
+    case none
+    case relu
+    case relu6
+    case clip(Float, Float)
+
+    /// Real bounds; infinite where there is none.
+    package var bounds: (low: Float, high: Float) {
+        switch self {
+        case .none: (-.infinity, .infinity)
+        case .relu: (0, .infinity)
+        case .relu6: (0, 6)
+        case .clip(let low, let high): (low, high)
+        }
+    }
+}
+
+package enum Reduction: UInt8, Sendable, Hashable { case mean = 0, sum = 1, max = 2, min = 3 }
+
+package enum BinaryOperator: UInt8, Sendable, Hashable, CaseIterable {
+    case add = 0, subtract = 1, multiply = 2, divide = 3, minimum = 4, maximum = 5
+}
+
+package enum UnaryOperator: Sendable, Hashable {
+    case clip(Float, Float)
+    case leakyRelu(Float)
+    case sigmoid, tanh, exp, log, sqrt, negate, abs
+    case hardSwish
+    /// `max(0, min(1, alpha * x + beta))`
+    case hardSigmoid(alpha: Float, beta: Float)
+}
+
+package enum ReshapeDimension: Sendable, Hashable {
+    case literal(Int)
+    /// The extent of this axis of the input.
+    case copy(Int)
+    /// Whatever is left; at most one.
+    case infer
+}
+
+/// `start, start + step, …` before `end` (NumPy's meaning, `start` and `end` already within `0...extent` or, where the
+/// extent is not known, negative from the end). `end` nil is the end of the axis. A negative step is not allowed here.
+package struct SliceRange: Sendable, Hashable {
+    package var start: Int
+    package var end: Int?
+    package var step: Int
+    package init(start: Int = 0, end: Int? = nil, step: Int = 1) {
+        self.start = start
+        self.end = end
+        self.step = step
+    }
+    package static let all = SliceRange()
+    package var isAll: Bool { start == 0 && end == nil && step == 1 }
+}
