@@ -1,0 +1,92 @@
+/// What a compression measured: before and after in the same way, with what was refused and why.
+package struct Report: Codable, Sendable, Hashable {
+    package struct Accuracy: Codable, Sendable, Hashable {
+        /// "top1", "auc", "mse" or "fidelity".
+        package var metric: String
+        /// A fraction for top1, auc and fidelity; a mean squared error for mse.
+        package var value: Double
+        package var samples: Int
+        /// One standard error of `value`, from the sample count.
+        package var standardError: Double
+
+        package init(metric: String, value: Double, samples: Int, standardError: Double) {
+            self.metric = metric
+            self.value = value
+            self.samples = samples
+            self.standardError = standardError
+        }
+    }
+
+    package struct Measurement: Codable, Sendable, Hashable {
+        /// nil: no validation data, unverified.
+        package var accuracy: Accuracy?
+        /// Size of the artifact.
+        package var bytes: Int
+        /// Median of one inference with `threads` threads.
+        package var latencyMilliseconds: Double
+        package var threads: Int
+
+        package init(accuracy: Accuracy?, bytes: Int, latencyMilliseconds: Double, threads: Int) {
+            self.accuracy = accuracy
+            self.bytes = bytes
+            self.latencyMilliseconds = latencyMilliseconds
+            self.threads = threads
+        }
+    }
+
+    package struct Candidate: Codable, Sendable, Hashable {
+        package var recipe: String
+        package var measurement: Measurement?
+        /// nil: it was good enough (one of these is the picked one).
+        package var refusal: String?
+
+        package init(recipe: String, measurement: Measurement?, refusal: String?) {
+            self.recipe = recipe
+            self.measurement = measurement
+            self.refusal = refusal
+        }
+    }
+
+    package var recipe: String
+    /// Why this recipe, in a sentence.
+    package var reason: String
+    package var before: Measurement
+    package var after: Measurement
+    package var candidates: [Candidate]
+
+    package init(recipe: String, reason: String, before: Measurement, after: Measurement, candidates: [Candidate]) {
+        self.recipe = recipe
+        self.reason = reason
+        self.before = before
+        self.after = after
+        self.candidates = candidates
+    }
+}
+
+/// Where an artifact came from. Hashes are SHA-256 in lower-case hex.
+package struct Provenance: Codable, Sendable, Hashable {
+    package var ounceVersion: String
+    package var modelName: String
+    package var modelHash: String
+    package var profileName: String
+    package var profileHash: String
+    package var recipeName: String
+    package var recipeHash: String
+    package var calibrationHash: String?
+    package var validationHash: String?
+
+    package init(
+        ounceVersion: String, modelName: String, modelHash: String, profileName: String, profileHash: String,
+        recipeName: String, recipeHash: String, calibrationHash: String?, validationHash: String?
+    ) {
+        self.ounceVersion = ounceVersion
+        self.modelName = modelName
+        self.modelHash = modelHash
+        self.profileName = profileName
+        self.profileHash = profileHash
+        self.recipeName = recipeName
+        self.recipeHash = recipeHash
+        self.calibrationHash = calibrationHash
+        self.validationHash = validationHash
+    }
+}
