@@ -1,0 +1,53 @@
+import Glibc
+
+/// Files that are seen whole or not at all, also after a power cut.
+package enum AtomicFile {
+    /// Writes to a temporary file in the same folder, syncs it, renames it over `path` and syncs the folder.
+    package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(SystemError) {
+        let parts = split(path)
+        let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
+        do throws(SystemError) {
+            defer { close(descriptor) }
+            try writeAll(bytes, to: descriptor, path: temporary)
+            guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else {
+                throw SystemError(.call, "cannot sync '\(temporary)'", errno: errno)
+            }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        guard rename(temporary, path) == 0 else {
+            let failure = SystemError(.call, "cannot rename '\(temporary)' to '\(path)'", errno: errno)
+            unlink(temporary)
+            throw failure
+        }
+        try syncFolder(parts.folder)
+    }
+
+    /// Makes a rename or removal in `folder` survive a power cut.
+    package static func syncFolder(_ folder: String) throws(SystemError) {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError(.call, "cannot open folder '\(folder)'", errno: errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw SystemError(.call, "cannot sync folder '\(folder)'", errno: errno) }
+    }
+
+    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), $0.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError(.call, "cannot write '\(path)'", errno: errno) }
+            written += count
+        }
+    }
+
+    private static func split(_ path: String) -> (folder: String, name: Substring) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path[...]) }
+        return (slash == path.startIndex ? "/" : String(path[..<slash]), path[path.index(after: slash)...])
+    }
+}
