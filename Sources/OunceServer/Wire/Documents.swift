@@ -1,0 +1,116 @@
+import OunceRuntime
+
+/// The protocol's small answers. Names are those of the wire.
+enum Documents {
+    struct Server: Encodable {
+        let name = "ounce"
+        let version: String
+        let extensions = ["binary_tensor_data", "model_repository", "statistics"]
+    }
+
+    struct Health: Encodable {
+        let live: Bool?
+        let ready: Bool?
+    }
+
+    struct ModelReady: Encodable {
+        let name: String
+        let ready: Bool
+    }
+
+    struct Tensor: Encodable {
+        let name: String
+        let datatype: String
+        let shape: [Int]
+
+        init(_ info: TensorInfo) {
+            name = info.name
+            datatype = Datatype(info.dtype).rawValue
+            shape = info.shape.dims
+        }
+    }
+
+    struct Model: Encodable {
+        let name: String
+        let versions: [String]
+        let platform = "ounce"
+        let inputs: [Tensor]
+        let outputs: [Tensor]
+
+        init(_ loaded: LoadedModel) {
+            name = loaded.name
+            versions = [loaded.version]
+            inputs = loaded.model.inputs.map(Tensor.init)
+            outputs = loaded.model.outputs.map(Tensor.init)
+        }
+    }
+
+    struct IndexEntry: Encodable {
+        let name: String
+        let version: String?
+        let state: String
+        let reason: String
+
+        init(_ entry: ModelStore.Entry) {
+            name = entry.name
+            switch entry.state {
+            case .loading(let progress): (version, state, reason) = (nil, "LOADING", progress)
+            case .ready(let loaded): (version, state, reason) = (loaded.version, "READY", entry.lastProblem ?? "")
+            case .failed(let why): (version, state, reason) = (nil, "UNAVAILABLE", why)
+            case .unloaded: (version, state, reason) = (nil, "UNAVAILABLE", "unloaded")
+            }
+        }
+    }
+
+    struct Statistics: Encodable {
+        let model_stats: [ModelStatistics]
+    }
+
+    struct ModelStatistics: Encodable {
+        struct Sum: Encodable {
+            let count: UInt64
+            let ns: UInt64
+            init(_ sum: DurationSum) { (count, ns) = (sum.count, sum.nanoseconds) }
+        }
+
+        struct Inference: Encodable {
+            let success, fail, queue, compute_input, compute_infer, compute_output: Sum
+        }
+
+        struct Memory: Encodable {
+            let type = "CPU"
+            let id = 0
+            let byte_size: Int
+        }
+
+        struct Batch: Encodable {}
+
+        let name: String
+        let version: String
+        let last_inference: UInt64
+        let inference_count: UInt64
+        let execution_count: UInt64
+        let inference_stats: Inference
+        let batch_stats: [Batch] = []
+        let memory_usage: [Memory]
+
+        init(_ entry: ModelStore.Entry) {
+            let sums = entry.statistics.snapshot
+            name = entry.name
+            if case .ready(let loaded) = entry.state {
+                version = loaded.version
+                memory_usage = [Memory(byte_size: loaded.model.memoryBytes)]
+            } else {
+                version = ""
+                memory_usage = []
+            }
+            last_inference = sums.lastInference
+            inference_count = sums.success.count
+            execution_count = sums.success.count
+            inference_stats = Inference(
+                success: Sum(sums.success), fail: Sum(sums.failure), queue: Sum(sums.queue),
+                compute_input: Sum(sums.computeInput), compute_infer: Sum(sums.computeInfer),
+                compute_output: Sum(sums.computeOutput))
+        }
+    }
+}
