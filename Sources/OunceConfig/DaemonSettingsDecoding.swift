@@ -39,7 +39,7 @@ extension DaemonSettings {
 }
 
 extension DaemonSettings.ProfileChoice {
-    fileprivate init?(_ field: Field, _ paths: PathResolver) {
+    init?(_ field: Field, _ paths: PathResolver) {
         if case .mapping = field.node.content {
             guard let profile = DeviceProfile(field) else { return nil }
             self = .inline(profile)

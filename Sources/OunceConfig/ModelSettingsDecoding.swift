@@ -6,7 +6,7 @@ extension ModelSettings {
         let source = fields.optional("source") { $0.text().map(paths.find) }
         let artifact = fields.optional("artifact") { $0.text().map(paths.find) }
         let recipe = fields.optional("recipe") {
-            RecipeChoice($0, paths, recipesDirectory: recipesDirectory, model: name ?? "")
+            RecipeChoice($0, paths, recipesDirectory: recipesDirectory)
         }
         let data = fields.optional("data") { $0.fields(["calibration", "validation"]) }
         let calibration = data?.optional("calibration") { $0.text().map(paths.find) }
@@ -39,7 +39,7 @@ extension ModelSettings {
 }
 
 extension ModelSettings.RecipeChoice {
-    fileprivate init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?, model: String) {
+    init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?) {
         guard case .scalar = field.node.content else {
             guard let recipe = Recipe(field, inlineName: "inline") else { return nil }
             self = .inline(recipe)

@@ -124,20 +124,35 @@ struct Field {
 
     /// A list; nil when one of its items is wrong.
     func list<T>(count: ClosedRange<Int>, _ item: (Field) -> T?) -> [T]? {
-        guard case .sequence(let nodes) = node.content else {
+        guard case .sequence = node.content else {
             wrongType("a list", "write '- ' before each item, or [a, b]")
             return nil
         }
-        guard count.contains(nodes.count) else {
-            report("'\(key)' has \(nodes.count) items", "give it \(count.lowerBound) to \(count.upperBound)")
+        let items = items
+        guard count.contains(items.count) else {
+            report("'\(key)' has \(items.count) items", "give it \(count.lowerBound) to \(count.upperBound)")
             return nil
         }
-        let items = nodes.enumerated().map { item(Field(key: "\(key)[\($0)]", node: $1, sink: sink)) }
-        let values = items.compactMap { $0 }
+        let values = items.compactMap(item)
         return values.count == items.count ? values : nil
     }
 
     func fields(_ keys: [String]) -> Fields? { Fields(self, keys: keys) }
+
+    /// The value under a key, where there is one.
+    subscript(key: String) -> Field? {
+        guard case .mapping(let entries) = node.content else { return nil }
+        return entries.first { $0.key == key }.map { Field(key: key, node: $0.value, sink: sink) }
+    }
+
+    /// The items of a list.
+    var items: [Field] {
+        guard case .sequence(let nodes) = node.content else { return [] }
+        return nodes.enumerated().map { Field(key: "\(key)[\($0)]", node: $1, sink: sink) }
+    }
+
+    /// Decodes again what is decoded, and reported on, elsewhere.
+    var silent: Field { Field(key: key, node: node, sink: DiagnosticSink(file: sink.file)) }
 }
 
 /// A mapping whose keys are known; the others are reported.
