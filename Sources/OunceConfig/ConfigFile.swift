@@ -48,7 +48,9 @@ struct ConfigFile {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .failure(ReadFailure(errno: errno)) }
-        guard status.st_mode & S_IFMT == S_IFREG else { return .failure(ReadFailure("not a regular file", "name a YAML file")) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            return .failure(ReadFailure("not a regular file", "name a YAML file"))
+        }
 
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)

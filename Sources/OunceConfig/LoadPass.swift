@@ -86,10 +86,13 @@ struct LoadPass {
     ) -> ResolvedConfiguration.RecipeSelection? {
         if model["artifact"] != nil { return nil }
         let place = model["recipe"] ?? model
-        let choice = model["recipe"].map { field in
-            ModelSettings.RecipeChoice(field.silent, paths, recipesDirectory: recipesDirectory)
-        }
-        switch choice ?? .auto {
+        let choice: ModelSettings.RecipeChoice? =
+            if let field = model["recipe"] {
+                ModelSettings.RecipeChoice(field.silent, paths, recipesDirectory: recipesDirectory)
+            } else {
+                .auto
+            }
+        switch choice {
         case .auto:
             return recipes(in: recipesDirectory ?? paths.find("recipes"), namedBy: place).map { .auto($0) }
         case .file(let path): return recipe(at: path, namedBy: place).map { .fixed($0) }

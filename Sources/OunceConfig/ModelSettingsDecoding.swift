@@ -27,7 +27,8 @@ extension ModelSettings {
         case (false, true):
             for key in ["recipe", "accuracy"] where fields.has(key) {
                 fields.report(
-                    key, "'\(key)' has no effect on a ready artifact", "remove it, or give 'source' instead of 'artifact'")
+                    key, "'\(key)' has no effect on a ready artifact",
+                    "remove it, or give 'source' instead of 'artifact'")
             }
         case (true, false): break
         }

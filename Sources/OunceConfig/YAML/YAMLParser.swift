@@ -90,7 +90,8 @@ struct YAMLParser {
         case YAML_DOCUMENT_START_EVENT:
             documents += 1
             if documents > 1 {
-                try stop(mark, "a second document begins here", "keep one document in a file: remove '---' and the rest")
+                try stop(
+                    mark, "a second document begins here", "keep one document in a file: remove '---' and the rest")
             }
         case YAML_ALIAS_EVENT:
             try stop(mark, "aliases ('*name') are not taken", "write the value out")
