@@ -75,7 +75,9 @@ struct LoadPass {
     private mutating func profile(namedBy field: Field, _ paths: PathResolver) -> DeviceProfile? {
         switch DaemonSettings.ProfileChoice(field.silent, paths) {
         case .inline(let profile): return profile
-        case .file(let path): return open(path, namedBy: field).flatMap { profile($0) }
+        case .file(let path):
+            guard let file = open(path, namedBy: field) else { return nil }
+            return profile(file)
         case nil: return nil
         }
     }
@@ -103,11 +105,17 @@ struct LoadPass {
 
     private mutating func recipe(at path: String, namedBy place: Field?) -> Recipe? {
         if let known = recipesRead[path] { return known }
-        let file = place.map { open(path, namedBy: $0) } ?? ConfigFile(path: path)
-        let recipe = file.flatMap { recipe($0) }
-        // A file that cannot be opened is reported at each place that names it.
-        if file != nil { recipesRead[path] = recipe }
-        return recipe
+        let file: ConfigFile
+        if let place {
+            // Reported at each place that names it, hence not remembered.
+            guard let opened = open(path, namedBy: place) else { return nil }
+            file = opened
+        } else {
+            file = ConfigFile(path: path)
+        }
+        let read = recipe(file)
+        recipesRead[path] = .some(read)
+        return read
     }
 
     private func open(_ path: String, namedBy place: Field) -> ConfigFile? {
