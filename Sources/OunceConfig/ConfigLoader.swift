@@ -19,26 +19,26 @@ package struct ConfigLoader: Sendable {
     ///
     /// - Throws: what is wrong in all of these files together.
     package func load(settingsAt path: String) throws(ConfigError) -> ResolvedConfiguration {
-        var pass = LoadPass(loader: self)
+        let pass = LoadPass(loader: self)
         return try pass.finish(pass.configuration(ConfigFile(path: path)))
     }
 
     /// - Parameter name: the path of a file, or the name of one in `profiles` under a share directory.
     package func profile(_ name: String) throws(ConfigError) -> DeviceProfile {
-        var pass = LoadPass(loader: self)
+        let pass = LoadPass(loader: self)
         return try pass.finish(pass.profile(ConfigFile(path: locate(name, in: "profiles"))))
     }
 
     /// - Parameter name: the path of a file, or the name of one in `recipes` under a share directory.
     package func recipe(_ name: String) throws(ConfigError) -> Recipe {
-        var pass = LoadPass(loader: self)
+        let pass = LoadPass(loader: self)
         return try pass.finish(pass.recipe(ConfigFile(path: locate(name, in: "recipes"))))
     }
 
     /// The recipes among which `auto` chooses when no settings name a directory: those of the first share directory
     /// that has `recipes`, in order of their file names.
     package func shippedRecipes() throws(ConfigError) -> [Recipe] {
-        var pass = LoadPass(loader: self)
+        let pass = LoadPass(loader: self)
         let directories = shareDirectories.map { PathResolver.join($0, "recipes") }
         let directory = directories.first(where: PathResolver.exists) ?? directories.first ?? "recipes"
         return try pass.finish(pass.recipes(in: directory))
@@ -46,7 +46,7 @@ package struct ConfigLoader: Sendable {
 
     /// Everything that is wrong in these files, whatever kind each is; settings are followed to the files they name.
     package func check(_ paths: [String]) -> [Diagnostic] {
-        var pass = LoadPass(loader: self)
+        let pass = LoadPass(loader: self)
         for path in paths {
             let file = ConfigFile(path: path)
             switch FileKind(file) {

@@ -33,12 +33,12 @@ package struct ConfigError: Error, Sendable, Hashable, Codable, CustomStringConv
     package var description: String { diagnostics.map(\.description).joined(separator: "\n") }
 }
 
-/// Text from a file as it may stand in a message: one line, at most 40 characters, control characters escaped.
-func quoted(_ text: some StringProtocol) -> String {
+/// Text from a file as it may stand in a message: one line, at most `limit` characters, control characters escaped.
+func quoted(_ text: some StringProtocol, limit: Int = 40) -> String {
     var result = "'"
     var count = 0
     for scalar in text.unicodeScalars {
-        guard count < 40 else { return result + "…'" }
+        guard count < limit else { return result + "…'" }
         count += 1
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse:

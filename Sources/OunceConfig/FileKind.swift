@@ -10,7 +10,8 @@ enum FileKind: CaseIterable {
                 "a configuration file must be a mapping, found \(document.node.summary)", "write 'key: value' lines")
             return nil
         }
-        let keys = entries.map(\.key)
+        // More keys than all kinds have together do not help to tell them apart.
+        let keys = entries.prefix(100).map(\.key)
         var fitting = Self.allCases.filter { kind in keys.contains { kind.telling.contains($0) } }
         if fitting.isEmpty {
             fitting = Self.allCases.filter { kind in keys.contains { nearest(to: $0, among: kind.telling) != nil } }

@@ -1,5 +1,5 @@
 /// One pass over a configuration: reads each file once and collects what is wrong in all of them.
-struct LoadPass {
+final class LoadPass {
     private static let maxRecipes = 256
 
     private let loader: ConfigLoader
@@ -9,9 +9,12 @@ struct LoadPass {
 
     init(loader: ConfigLoader) { self.loader = loader }
 
+    /// File by file, each in the order of its lines.
     var diagnostics: [Diagnostic] {
         var seen: Set<Diagnostic> = []
-        return sinks.flatMap(\.diagnostics).filter { seen.insert($0).inserted }
+        return sinks.flatMap { sink in
+            sink.diagnostics.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+        }.filter { seen.insert($0).inserted }
     }
 
     /// The value, or all that was found wrong on the way to it.
@@ -21,24 +24,24 @@ struct LoadPass {
         return value
     }
 
-    mutating func keep(_ file: ConfigFile) {
+    func keep(_ file: ConfigFile) {
         sinks.append(file.sink)
         if let failure = file.failure {
             file.sink.report(.start, "cannot read the file: \(failure.reason)", failure.remedy)
         }
     }
 
-    mutating func profile(_ file: ConfigFile) -> DeviceProfile? {
+    func profile(_ file: ConfigFile) -> DeviceProfile? {
         keep(file)
         return file.document("device profile").flatMap { DeviceProfile($0) }
     }
 
-    mutating func recipe(_ file: ConfigFile) -> Recipe? {
+    func recipe(_ file: ConfigFile) -> Recipe? {
         keep(file)
         return file.document("recipe").flatMap { Recipe($0) }
     }
 
-    mutating func configuration(_ file: ConfigFile) -> ResolvedConfiguration? {
+    func configuration(_ file: ConfigFile) -> ResolvedConfiguration? {
         keep(file)
         guard let root = file.document("settings") else { return nil }
         let paths = PathResolver(file: file.sink.file, shareDirectories: loader.shareDirectories)
@@ -57,22 +60,22 @@ struct LoadPass {
     /// All recipes of a directory, in order of their file names.
     ///
     /// - Parameter place: where the directory is named; nil: nowhere in a file.
-    mutating func recipes(in directory: String, namedBy place: Field? = nil) -> [Recipe]? {
+    func recipes(in directory: String, namedBy place: Field? = nil) -> [Recipe]? {
         let paths: [String]
         switch DirectoryListing.files(in: directory, suffix: ".yaml", limit: Self.maxRecipes) {
         case .success(let names) where names.isEmpty:
-            report("there are no .yaml files in \(quoted(directory))", "put recipes there", directory, place)
+            report("there are no .yaml files in \(quoted(directory, limit: 400))", "put recipes there", directory, place)
             return nil
         case .success(let names): paths = names.map { PathResolver.join(directory, $0) }
         case .failure(let failure):
-            report("cannot list recipes in \(quoted(directory)): \(failure.reason)", failure.remedy, directory, place)
+            report("cannot list recipes in \(quoted(directory, limit: 400)): \(failure.reason)", failure.remedy, directory, place)
             return nil
         }
         let recipes = paths.compactMap { recipe(at: $0, namedBy: place) }
         return recipes.count == paths.count ? recipes : nil
     }
 
-    private mutating func profile(namedBy field: Field, _ paths: PathResolver) -> DeviceProfile? {
+    private func profile(namedBy field: Field, _ paths: PathResolver) -> DeviceProfile? {
         switch DaemonSettings.ProfileChoice(field.silent, paths) {
         case .inline(let profile): return profile
         case .file(let path):
@@ -83,7 +86,7 @@ struct LoadPass {
     }
 
     /// nil also for a ready artifact.
-    private mutating func selection(
+    private func selection(
         _ model: Field, _ paths: PathResolver, recipesDirectory: String?
     ) -> ResolvedConfiguration.RecipeSelection? {
         if model["artifact"] != nil { return nil }
@@ -103,7 +106,7 @@ struct LoadPass {
         }
     }
 
-    private mutating func recipe(at path: String, namedBy place: Field?) -> Recipe? {
+    private func recipe(at path: String, namedBy place: Field?) -> Recipe? {
         if let known = recipesRead[path] { return known }
         let file: ConfigFile
         if let place {
@@ -121,11 +124,11 @@ struct LoadPass {
     private func open(_ path: String, namedBy place: Field) -> ConfigFile? {
         let file = ConfigFile(path: path)
         guard let failure = file.failure else { return file }
-        place.report("cannot read \(quoted(path)): \(failure.reason)", failure.remedy)
+        place.report("cannot read \(quoted(path, limit: 400)): \(failure.reason)", failure.remedy)
         return nil
     }
 
-    private mutating func report(_ message: String, _ remedy: String, _ path: String, _ place: Field?) {
+    private func report(_ message: String, _ remedy: String, _ path: String, _ place: Field?) {
         if let place { return place.report(message, remedy) }
         let sink = DiagnosticSink(file: path)
         sink.report(.start, message, remedy)

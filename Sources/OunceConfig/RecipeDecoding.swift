@@ -44,10 +44,11 @@ extension RecipeStep {
                 "remove it; this version applies \(alternatives(Self.known))")
             return nil
         default:
-            let near = nearest(to: entry.key, among: Self.known + Self.planned).map { "did you mean '\($0)'? " } ?? ""
             field.sink.report(
                 entry.keyMark, "unknown step \(quoted(entry.key))",
-                near + "This version applies \(alternatives(Self.known))")
+                mending(
+                    entry.key, among: Self.known + Self.planned,
+                    list: "this version applies \(alternatives(Self.known))"))
             return nil
         }
     }

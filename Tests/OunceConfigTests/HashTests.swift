@@ -68,7 +68,8 @@ import Testing
             ("/run/s", "/run/s, mode: 0600"), ("/run/s", "/run/s, group: g"), ("/run/s", "/run/s, max_connections: 9"),
             ("/run/s", "/run/s, request_timeout: 1s"), ("/run/s", "/run/s, max_request: 1MiB"),
             ("name: a", "name: a, threads: 2"), ("name: a", "name: a, latency: {p99: 1ms}"),
-            ("name: a", "name: a, recipe: int8"), ("profile", "state: x\nprofile"), ("profile", "log: {level: debug}\nprofile"),
+            ("name: a", "name: a, recipe: int8"), ("profile", "state: x\nprofile"),
+            ("profile", "log: {level: debug}\nprofile"),
             ("profile", "compress: {memory: 1GiB}\nprofile"), ("profile", "compress: {timeout: 1s}\nprofile"),
         ]
         let texts = [base] + changes.filter { $0.0 != "source:" }.map { base.replacing($0.0, with: $0.1) }

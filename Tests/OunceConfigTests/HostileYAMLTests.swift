@@ -49,9 +49,10 @@ import Testing
         print("seed 13")
         let alphabet = Array("-?:,[]{}#&*!|>'\"%@` \n\tab0~<\\\0\u{FEFF}é".utf8)
         for _ in 0..<20_000 {
-            survive((0..<Int.random(in: 0...40, using: &random)).map { _ in
-                alphabet.randomElement(using: &random) ?? 0
-            })
+            survive(
+                (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                    alphabet.randomElement(using: &random) ?? 0
+                })
         }
     }
 
@@ -97,7 +98,8 @@ import Testing
             errors("a: 1\n---\nb: 2\n") == [
                 "f:2:1: a second document begins here; keep one document in a file: remove '---' and the rest"
             ])
-        #expect(errors("? [a]\n: 1\n") == ["f:1:3: a key must be plain text, not a list or mapping; write 'key: value'"])
+        #expect(
+            errors("? [a]\n: 1\n") == ["f:1:3: a key must be plain text, not a list or mapping; write 'key: value'"])
     }
 
     @Test func reportsRepeatedKeys() {

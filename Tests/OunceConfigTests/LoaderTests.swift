@@ -71,7 +71,7 @@ import Testing
         let loader = ConfigLoader(shareDirectories: [])
         let expected = [
             "\(path):6:1: unknown key 'sate' in 'settings'; did you mean 'state'? "
-                + "The keys are profile, recipes, state, models, server, compress or log",
+                + "(the keys are profile, recipes, state, models, server, compress or log)",
             "\(directory.path)/p.yaml:1:1: 'device profile' lacks the key 'simd'; add 'simd: …'",
             "\(directory.path)/recipes/int8.yaml:2:9: the step 'prune' is not applied by this version of Ounce; "
                 + "remove it; this version applies quantize",
@@ -117,9 +117,11 @@ import Testing
         }
         #expect(check(Self.profile) == [])
         #expect(check(Self.recipe) == [])
-        #expect(check("step: []\nname: x\n").first?.hasPrefix(":1:1: unknown key 'step' in 'recipe'; did you mean") == true)
-        #expect(check("cores: 4\nsteps: []\n").first?.hasPrefix(
-            ":1:1: has keys of a device profile and of a recipe; keep one kind in a file: ") == true)
+        #expect(
+            check("step: []\nname: x\n").first?.hasPrefix(":1:1: unknown key 'step' in 'recipe'; did you mean") == true)
+        #expect(
+            check("cores: 4\nsteps: []\n").first?.hasPrefix(
+                ":1:1: has keys of a device profile and of a recipe; keep one kind in a file: ") == true)
         #expect(check("name: x\n").first?.hasPrefix(":1:1: no key tells what kind of file this is; ") == true)
         #expect(check("- a\n").first?.hasPrefix(":1:1: a configuration file must be a mapping, found a list; ") == true)
         #expect(check("a: [").count == 1)
@@ -153,13 +155,16 @@ import Testing
         let names = try DirectoryListing.files(in: root + "/Config/profiles", suffix: ".yaml", limit: 100).get()
         for name in names where name != "auto.yaml" {
             var comments = ""
-            for line in String(decoding: contents(root + "/Config/profiles/" + name), as: UTF8.self).split(separator: "\n") {
+            for line in String(decoding: contents(root + "/Config/profiles/" + name), as: UTF8.self).split(
+                separator: "\n")
+            {
                 let text = line.drop { $0 == " " }
                 if text.hasPrefix("#") {
                     comments += text
                     continue
                 }
-                if ["cores", "memory", "simd", "budget", "idle", "per_core"].contains(String(text.prefix { $0 != ":" })) {
+                if ["cores", "memory", "simd", "budget", "idle", "per_core"].contains(String(text.prefix { $0 != ":" }))
+                {
                     let sourced = ["source:", "ESTIMATE", "Derived"].contains { comments.contains($0) }
                     #expect(sourced, "\(name): \(text)")
                 }

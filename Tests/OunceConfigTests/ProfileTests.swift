@@ -85,43 +85,61 @@ import Testing
         #expect(
             errors == [
                 "f:2:1: unknown key 'coers' in 'device profile'; did you mean 'cores'? "
-                    + "The keys are name, cores, memory, simd, power or notes",
+                    + "(the keys are name, cores, memory, simd, power or notes)",
                 "f:1:7: 'name' cannot be 'my board'; use letters, digits, '.', '_' and '-' only",
                 "f:1:1: 'device profile' lacks the key 'cores'; add 'cores: …'",
                 "f:3:9: 'memory' has no unit: '256'; add one of B, KiB, MiB, GiB, kB, MB or GB, as in 256MiB",
                 "f:4:15: no kernel is 100 bits wide; give 0, 128, 256 or 512 (0: no SIMD)",
                 "f:4:31: 'features[0]' cannot be 'noen'; did you mean 'neon'? "
-                    + "It takes avx2, avxvnni, avx512vnni, neon or dotprod",
+                    + "(it takes avx2, avxvnni, avx512vnni, neon or dotprod)",
                 "f:6:11: 'budget' has no unit: '4.0'; add one of W or mW, as in 2.5W",
-                "f:7:9: 'idle' has the unknown unit 'w'; did you mean 'W'? The units are W or mW",
+                "f:7:9: 'idle' has the unknown unit 'w'; did you mean 'W'? (the units are W or mW)",
                 "f:6:3: 'power' lacks the key 'per_core'; add 'per_core: …'",
                 "f:8:11: 'sensor' cannot be 'sys/power'; write auto, none, or the absolute path of a sysfs file",
             ])
     }
 
     @Test(arguments: [
-        ("cores: many", "f:1:8: 'cores' must be auto, a count or a list of CPU ids, found 'many'; "
-            + "write auto, 4 or [4, 5, 6, 7]"),
+        (
+            "cores: many",
+            "f:1:8: 'cores' must be auto, a count or a list of CPU ids, found 'many'; "
+                + "write auto, 4 or [4, 5, 6, 7]"
+        ),
         ("cores: 0", "f:1:8: 'cores' is 0, out of range; give a whole number from 1 to 1024"),
         ("cores: [1, 1]", "f:1:8: 'cores' names a CPU twice; name each CPU once"),
         ("cores: []", "f:1:8: 'cores' has 0 items; give it 1 to 1024"),
-        ("cores: [x]", "f:1:9: 'cores[0]' must be a whole number from 0 to 1023, found 'x'; "
-            + "write digits only, without quotes, unit or leading zero"),
+        (
+            "cores: [x]",
+            "f:1:9: 'cores[0]' must be a whole number from 0 to 1023, found 'x'; "
+                + "write digits only, without quotes, unit or leading zero"
+        ),
         ("cores:", "f:1:1: 'cores' has no value; give it one, or remove the line"),
-        ("cores: 99999999999999999999", "f:1:8: 'cores' must be auto, a count or a list of CPU ids, found "
-            + "'99999999999999999999'; write auto, 4 or [4, 5, 6, 7]"),
+        (
+            "cores: 99999999999999999999",
+            "f:1:8: 'cores' must be auto, a count or a list of CPU ids, found "
+                + "'99999999999999999999'; write auto, 4 or [4, 5, 6, 7]"
+        ),
     ])
     func refusesCores(line: String, error: String) {
         #expect(profile("\(line)\nname: x\nmemory: auto\nsimd: auto\n").errors == [error])
     }
 
     @Test(arguments: [
-        ("simd: sse", "f:1:7: 'simd' must be auto or a mapping, found 'sse'; write auto, or {width: 128, features: [neon]}"),
+        (
+            "simd: sse",
+            "f:1:7: 'simd' must be auto or a mapping, found 'sse'; write auto, or {width: 128, features: [neon]}"
+        ),
         ("simd: {}", "f:1:7: 'simd' says nothing; give 'width' or 'features', or write auto"),
-        ("simd: {width: 128, features: [avx2]}", "f:1:20: no feature of avx2 fits into 128 bits; "
-            + "raise 'width', or write 'width: 0' for no SIMD"),
-        ("simd: {width: \"128\"}", "f:1:15: 'width' must be a whole number from 0 to 512, found the quoted text '128'; "
-            + "write digits only, without quotes, unit or leading zero"),
+        (
+            "simd: {width: 128, features: [avx2]}",
+            "f:1:20: no feature of avx2 fits into 128 bits; "
+                + "raise 'width', or write 'width: 0' for no SIMD"
+        ),
+        (
+            "simd: {width: \"128\"}",
+            "f:1:15: 'width' must be a whole number from 0 to 512, found the quoted text '128'; "
+                + "write digits only, without quotes, unit or leading zero"
+        ),
     ])
     func refusesSIMD(line: String, error: String) {
         #expect(profile("\(line)\nname: x\nmemory: auto\ncores: auto\n").errors == [error])

@@ -47,21 +47,39 @@ import Testing
     }
 
     @Test(arguments: [
-        ("quantise: {weights: int8}", "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
-            + "This version applies quantize"),
-        ("quantize: {weights: int4}", "f:1:39: 'weights' cannot be 'int4'; did you mean 'int8'? It takes int8"),
+        (
+            "quantise: {weights: int8}",
+            "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
+                + "(this version applies quantize)"
+        ),
+        ("quantize: {weights: int4}", "f:1:39: 'weights' cannot be 'int4'; did you mean 'int8'? (it takes int8)"),
         ("quantize: {activations: int8}", "f:1:29: 'quantize' lacks the key 'weights'; add 'weights: …'"),
-        ("quantize: {weights: int8, per_channel: yes}", "f:1:58: 'per_channel' must be true or false, found 'yes'; "
-            + "write true or false"),
-        ("quantize: {weights: int8, percentile: 99}", "f:1:45: 'percentile' has no effect without "
-            + "'calibration: percentile'; write 'calibration: percentile', or remove 'percentile'"),
-        ("quantize: {weights: int8, calibration: percentile, percentile: 101}", "f:1:82: 'percentile' is '101', "
-            + "out of range; give a number from 50 to 100"),
-        ("quantize: {weights: int8, calibration: kl}", "f:1:58: 'calibration' cannot be 'kl'; "
-            + "It takes minmax, percentile or mse"),
+        (
+            "quantize: {weights: int8, per_channel: yes}",
+            "f:1:58: 'per_channel' must be true or false, found 'yes'; "
+                + "write true or false"
+        ),
+        (
+            "quantize: {weights: int8, percentile: 99}",
+            "f:1:45: 'percentile' has no effect without "
+                + "'calibration: percentile'; write 'calibration: percentile', or remove 'percentile'"
+        ),
+        (
+            "quantize: {weights: int8, calibration: percentile, percentile: 101}",
+            "f:1:82: 'percentile' is '101', "
+                + "out of range; give a number from 50 to 100"
+        ),
+        (
+            "quantize: {weights: int8, calibration: kl}",
+            "f:1:58: 'calibration' cannot be 'kl'; "
+                + "it takes minmax, percentile or mse"
+        ),
         ("quantize: {weights: int8, layers: []}", "f:1:53: 'layers' has 0 items; give it 1 to 1024"),
-        ("quantize", "f:1:19: 'steps[0]' must be one step with its settings, found 'quantize'; "
-            + "write '- quantize: {weights: int8, activations: int8}'"),
+        (
+            "quantize",
+            "f:1:19: 'steps[0]' must be one step with its settings, found 'quantize'; "
+                + "write '- quantize: {weights: int8, activations: int8}'"
+        ),
     ])
     func refuses(step: String, error: String) {
         #expect(recipe("{name: x, steps: [\(step)]}").errors == [error])
@@ -78,12 +96,14 @@ import Testing
         print("seed 7")
         var matches = 0
         for _ in 0..<20_000 {
-            let pattern = String((0..<Int.random(in: 0...6, using: &random)).map { _ in
-                "ab*?".randomElement(using: &random) ?? "a"
-            })
-            let name = String((0..<Int.random(in: 0...7, using: &random)).map { _ in
-                "ab".randomElement(using: &random) ?? "a"
-            })
+            let pattern = String(
+                (0..<Int.random(in: 0...6, using: &random)).map { _ in
+                    "ab*?".randomElement(using: &random) ?? "a"
+                })
+            let name = String(
+                (0..<Int.random(in: 0...7, using: &random)).map { _ in
+                    "ab".randomElement(using: &random) ?? "a"
+                })
             let expected = defined(pattern[...], name[...])
             matches += expected ? 1 : 0
             #expect(GlobPattern(pattern).matches(name) == expected, "\(pattern) on \(name)")

@@ -102,8 +102,8 @@ import Testing
         #expect(
             errors == [
                 "f:1:10: 'profile' must be text, found a list; write one word or quoted text",
-                "f:4:5: unknown key 'sauce' in 'models[0]'; did you mean 'source'? The keys are name, source, "
-                    + "artifact, recipe, data, accuracy, latency or threads",
+                "f:4:5: unknown key 'sauce' in 'models[0]'; did you mean 'source'? (the keys are name, "
+                    + "source, artifact, recipe, data, accuracy, latency or threads)",
                 "f:3:11: 'name' cannot be 'a/b'; use letters, digits, '.', '_' and '-' only",
                 "f:3:5: 'models[0]' lacks the key 'source'; add 'source: …' (a float model) or "
                     + "'artifact: …' (a ready .ounce file)",
@@ -113,12 +113,12 @@ import Testing
                     + "remove it, or give 'source' instead of 'artifact'",
                 "f:14:29: 'floor' does not fit mse, of which less is better; use 'max_drop' instead",
                 "f:15:20: 'p99' has no unit: '5'; add one of us, ms or s, as in 5ms",
-                "f:17:11: the socket's path has 115 bytes: '/run/ssssssssssssssssssssssssssssssssssss…'; "
+                "f:17:11: the socket's path has 115 bytes: '/run/sssssssssssssssssssssssssssssssssss…'; "
                     + "choose one of at most 107 bytes, as Unix sockets require",
                 "f:18:9: 'mode' must be four octal digits from \"0000\" to \"0777\", found '660'; "
                     + "write it as \"0660\"",
-                "f:19:16: 'max_request' has the unknown unit 'TiB'; use one of B, KiB, MiB, GiB, kB, MB or GB",
-                "f:20:14: 'level' cannot be 'loud'; It takes trace, debug, info, notice, warning, error or critical",
+                "f:19:16: 'max_request' has the unknown unit 'TiB'; the units are B, KiB, MiB, GiB, kB, MB or GB",
+                "f:20:14: 'level' cannot be 'loud'; it takes trace, debug, info, notice, warning, error or critical",
                 "f:8:11: the model 'twin' is there already, on line 5; give each model its own name",
             ])
     }

@@ -8,8 +8,11 @@ final class DiagnosticSink {
 
     init(file: String) { self.file = file }
 
+    /// What is reported from now on is dropped.
+    var isFull: Bool { diagnostics.count >= Self.limit }
+
     func report(_ mark: Mark, _ message: String, _ remedy: String) {
-        guard diagnostics.count < Self.limit else { return }
+        guard !isFull else { return }
         diagnostics.append(
             Diagnostic(file: file, line: mark.line, column: mark.column, message: message, remedy: remedy))
     }

@@ -97,7 +97,7 @@ struct Field {
                 let near = quantity.symbols.first { $0.lowercased() == unit.lowercased() }
                 report(
                     "'\(key)' has the unknown unit \(quoted(unit))",
-                    near.map { "did you mean '\($0)'? The units are \(units)" } ?? "use one of \(units)")
+                    near.map { "did you mean '\($0)'? (the units are \(units))" } ?? "the units are \(units)")
             }
             return nil
         }
@@ -117,8 +117,8 @@ struct Field {
             return nil
         }
         if let choice = choices.first(where: { $0.name == text }) { return choice.value }
-        let near = nearest(to: text, among: names).map { "did you mean '\($0)'? " } ?? ""
-        report("'\(key)' cannot be \(quoted(text))", near + "It takes \(alternatives(names))")
+        report(
+            "'\(key)' cannot be \(quoted(text))", mending(text, among: names, list: "it takes \(alternatives(names))"))
         return nil
     }
 
@@ -168,12 +168,11 @@ struct Fields {
             return nil
         }
         var values: [String: (Field, Mark)] = [:]
-        for entry in entries {
+        for entry in entries where !owner.sink.isFull {
             guard keys.contains(entry.key) else {
-                let near = nearest(to: entry.key, among: keys).map { "did you mean '\($0)'? " } ?? ""
                 owner.sink.report(
                     entry.keyMark, "unknown key \(quoted(entry.key)) in '\(owner.key)'",
-                    near + "The keys are \(alternatives(keys))")
+                    mending(entry.key, among: keys, list: "the keys are \(alternatives(keys))"))
                 continue
             }
             guard !entry.value.isNull else {

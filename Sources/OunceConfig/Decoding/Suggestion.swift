@@ -12,6 +12,13 @@ func nearest(to word: String, among candidates: [String]) -> String? {
     return best?.name
 }
 
+/// How to mend a word that is none of `candidates`.
+///
+/// - Parameter list: a clause that names what is taken.
+func mending(_ word: String, among candidates: [String], list: String) -> String {
+    nearest(to: word, among: candidates).map { "did you mean '\($0)'? (\(list))" } ?? list
+}
+
 /// Insertions, deletions, substitutions and swaps of neighbours that make one word of the other
 /// (optimal string alignment).
 func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
