@@ -64,11 +64,14 @@ final class LoadPass {
         let paths: [String]
         switch DirectoryListing.files(in: directory, suffix: ".yaml", limit: Self.maxRecipes) {
         case .success(let names) where names.isEmpty:
-            report("there are no .yaml files in \(quoted(directory, limit: 400))", "put recipes there", directory, place)
+            report(
+                "there are no .yaml files in \(quoted(directory, limit: 400))", "put recipes there", directory, place)
             return nil
         case .success(let names): paths = names.map { PathResolver.join(directory, $0) }
         case .failure(let failure):
-            report("cannot list recipes in \(quoted(directory, limit: 400)): \(failure.reason)", failure.remedy, directory, place)
+            report(
+                "cannot list recipes in \(quoted(directory, limit: 400)): \(failure.reason)", failure.remedy,
+                directory, place)
             return nil
         }
         let recipes = paths.compactMap { recipe(at: $0, namedBy: place) }
