@@ -25,6 +25,13 @@ package struct DeviceProfile: Sendable, Hashable {
         /// What each busy core adds.
         package let perCore: Double
         package let sensor: Sensor
+
+        package init(budget: Double, idle: Double, perCore: Double, sensor: Sensor = .auto) {
+            self.budget = budget
+            self.idle = idle
+            self.perCore = perCore
+            self.sensor = sensor
+        }
     }
 
     package let name: String
@@ -34,6 +41,19 @@ package struct DeviceProfile: Sendable, Hashable {
     package let power: Power?
     /// For people; not part of the hash.
     package let notes: [String]
+
+    /// By default a profile that limits nothing but memory, for any machine.
+    package init(
+        name: String = "auto", cores: Cores = .auto, memory: MemoryLimit = .auto, simd: SIMD = .auto,
+        power: Power? = nil, notes: [String] = []
+    ) {
+        self.name = name
+        self.cores = cores
+        self.memory = memory
+        self.simd = simd
+        self.power = power
+        self.notes = notes
+    }
 
     /// The instruction sets whose kernels may run; nil: no limit.
     package var allowedISAs: Set<String>? { simd.allowedISAs }

@@ -144,6 +144,7 @@ import Testing
             #expect(!profile.oneThreadExceedsBudget)
             #expect(profile.power == nil || profile.maxThreads(onlineCPUs: 64) >= 4, "\(path)")
         }
+        #expect(try loader.profile("auto").canonicalHash == DeviceProfile().canonicalHash)
         for path in recipes { #expect(path.hasSuffix("/\(try loader.recipe(path).name).yaml")) }
         let loaded = try loader.load(settingsAt: root + "/Config/ounce.yaml")
         #expect(loaded.models.map(\.settings.name) == ["vibration"])
