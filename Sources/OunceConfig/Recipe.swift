@@ -1,0 +1,89 @@
+/// What is done to a float model to make it smaller, step by step.
+package struct Recipe: Sendable, Hashable {
+    package let name: String
+    /// For people; not part of the hash.
+    package let description: String?
+    /// In the order in which they are applied; none: the model stays float.
+    package let steps: [RecipeStep]
+
+    package init(name: String, description: String? = nil, steps: [RecipeStep]) {
+        self.name = name
+        self.description = description
+        self.steps = steps
+    }
+
+    /// SHA-256 over the meaning, not the text.
+    package var canonicalHash: String { canonical.hash(kind: "recipe") }
+
+    var canonical: CanonicalValue {
+        .map(["name": .text(name), "steps": .list(steps.map(\.canonical))])
+    }
+}
+
+package enum RecipeStep: Sendable, Hashable {
+    case quantize(Quantization)
+
+    var canonical: CanonicalValue {
+        switch self {
+        case .quantize(let quantization): .map(["quantize": quantization.canonical])
+        }
+    }
+}
+
+/// Weights, and where wanted activations, as int8.
+package struct Quantization: Sendable, Hashable {
+    package enum Activations: String, Sendable, Hashable {
+        case int8, float32
+    }
+
+    /// How the range of an activation is found from calibration samples.
+    package enum Calibration: Sendable, Hashable {
+        /// From the smallest to the largest value seen.
+        case minmax
+        /// The range that holds this share of the values, in per cent.
+        case percentile(Double)
+        /// The range with the least mean squared error of the quantised values.
+        case mse
+    }
+
+    package let activations: Activations
+    /// A scale for each output channel of the weights, else one for the tensor.
+    package let perChannel: Bool
+    /// Of no effect on float activations.
+    package let calibration: Calibration
+    /// The layers to quantise; nil: all.
+    package let layers: [GlobPattern]?
+    /// Layers to leave float even so.
+    package let keepFloat: [GlobPattern]
+
+    package init(
+        activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
+        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = []
+    ) {
+        self.activations = activations
+        self.perChannel = perChannel
+        self.calibration = calibration
+        self.layers = layers
+        self.keepFloat = keepFloat
+    }
+
+    /// Whether the layer of this name is to be quantised.
+    package func covers(layer name: String) -> Bool {
+        (layers?.contains { $0.matches(name) } ?? true) && !keepFloat.contains { $0.matches(name) }
+    }
+
+    var canonical: CanonicalValue {
+        let calibrationValue: CanonicalValue =
+            switch calibration {
+            case .minmax: .text("minmax")
+            case .percentile(let percent): .real(percent)
+            case .mse: .text("mse")
+            }
+        return .map([
+            "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
+            "calibration": calibrationValue,
+            "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
+            "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()),
+        ])
+    }
+}

@@ -1,0 +1,97 @@
+extension Recipe {
+    static let keys = ["name", "description", "steps"]
+
+    /// - Parameter inlineName: the name where the recipe needs none of its own, because it stands inside the settings.
+    init?(_ field: Field, inlineName: String? = nil) {
+        if let inlineName, case .sequence = field.node.content {
+            guard let steps = Self.steps(field) else { return nil }
+            self.init(name: inlineName, steps: steps)
+            return
+        }
+        guard let fields = field.fields(Self.keys) else { return nil }
+        let name =
+            inlineName != nil && !fields.has("name") ? inlineName : fields.required("name") { $0.name() }
+        let description = fields.optional("description") { $0.text() }
+        let steps = fields.required("steps", Self.steps)
+        guard let name, let steps else { return nil }
+        self.init(name: name, description: description, steps: steps)
+    }
+
+    private static func steps(_ field: Field) -> [RecipeStep]? {
+        field.list(count: 0...64) { RecipeStep($0) }
+    }
+}
+
+extension RecipeStep {
+    private static let known = ["quantize"]
+    private static let planned = ["prune", "low_rank", "binarize", "fine_tune"]
+
+    fileprivate init?(_ field: Field) {
+        guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
+            field.report(
+                "'\(field.key)' must be one step with its settings, found \(field.node.summary)",
+                "write '- quantize: {weights: int8, activations: int8}'")
+            return nil
+        }
+        switch entry.key {
+        case "quantize":
+            let step = Field(key: entry.key, node: entry.value, sink: field.sink)
+            guard let quantization = Quantization(step) else { return nil }
+            self = .quantize(quantization)
+        case let key where Self.planned.contains(key):
+            field.sink.report(
+                entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",
+                "remove it; this version applies \(alternatives(Self.known))")
+            return nil
+        default:
+            let near = nearest(to: entry.key, among: Self.known + Self.planned).map { "did you mean '\($0)'? " } ?? ""
+            field.sink.report(
+                entry.keyMark, "unknown step \(quoted(entry.key))",
+                near + "This version applies \(alternatives(Self.known))")
+            return nil
+        }
+    }
+}
+
+extension Quantization {
+    private enum Method { case minmax, percentile, mse }
+
+    fileprivate init?(_ field: Field) {
+        let keys = ["weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float"]
+        guard let fields = field.fields(keys) else { return nil }
+        _ = fields.required("weights") { $0.choice([("int8", ())]) }
+        let activations = fields.optional("activations") {
+            $0.choice([("int8", Activations.int8), ("float32", .float32), ("none", .float32)])
+        }
+        let perChannel = fields.optional("per_channel") { $0.bool() }
+        let method = fields.optional("calibration") {
+            $0.choice([("minmax", Method.minmax), ("percentile", .percentile), ("mse", .mse)])
+        }
+        let percentile = fields.optional("percentile") { field in
+            field.scalar?.hasSuffix("%") == true
+                ? field.quantity(.percentage, in: 50...100) : field.number(in: 50...100)
+        }
+        if fields.has("percentile"), method != .percentile {
+            fields.report(
+                "percentile", "'percentile' has no effect without 'calibration: percentile'",
+                "write 'calibration: percentile', or remove 'percentile'")
+        }
+        let layers = fields.optional("layers") { $0.patterns(atLeast: 1) }
+        let keepFloat = fields.optional("keep_float") { $0.patterns(atLeast: 0) }
+        let calibration: Calibration =
+            switch method {
+            case .minmax: .minmax
+            case .percentile: .percentile(percentile ?? 99.99)
+            case .mse, nil: .mse
+            }
+        self.init(
+            activations: activations ?? .int8, perChannel: perChannel ?? true, calibration: calibration,
+            layers: layers, keepFloat: keepFloat ?? [])
+    }
+}
+
+extension Field {
+    fileprivate func patterns(atLeast least: Int) -> [GlobPattern]? {
+        list(count: least...1024) { $0.text(maxBytes: 256).map { GlobPattern($0) } }
+    }
+}
