@@ -72,6 +72,11 @@ package final class Model: Sendable {
 
     package var threads: Int { options.threads }
 
+    /// How the numbers of the input or output of this name stand for real ones.
+    package func encoding(of name: String) -> Encoding? {
+        (graph.inputs + graph.outputs).first { graph[$0].name == name }.map { graph[$0].encoding }
+    }
+
     /// Bytes that weights, plans and arenas take now.
     package var memoryBytes: Int {
         state.withLock { state in
