@@ -26,9 +26,9 @@ RESOLUTION, FULL_SCALE = 1.0 / 256.0, 16.0  # g, of a common MEMS part
 
 # Median amplitude in g and spread (standard deviation of the logarithm) of each source. A smaller gap between the
 # residual and the fault, or a larger spread, makes the classes overlap more.
-RESIDUAL_IMBALANCE, IMBALANCE = (0.06, 0.30), (0.36, 0.35)
-RESIDUAL_MISALIGNMENT, MISALIGNMENT = (0.04, 0.30), (0.30, 0.35)
-BEARING = (0.85, 0.45)
+RESIDUAL_IMBALANCE, IMBALANCE = (0.06, 0.33), (0.34, 0.38)
+RESIDUAL_MISALIGNMENT, MISALIGNMENT = (0.04, 0.33), (0.29, 0.37)
+BEARING = (0.80, 0.47)
 KNOCK = (0.20, 0.50)
 NOISE = (0.030, 0.35)
 
@@ -86,9 +86,9 @@ def rotations(roll, pitch, yaw):
     return about(0, pitch) @ about(1, yaw) @ about(2, roll)
 
 
-def impulse_response(rng, times, machine, radius):
+def impulse_response(times, machine, strength):
     """Decaying oscillation of the structure after an impulse at each of `times` [windows, impulses] (seconds, may lie
-    before the window) with amplitude `radius` [windows, impulses]. [RA] section 2."""
+    before the window) with amplitude `strength` [windows, impulses]. [RA] section 2."""
     clock = np.arange(LENGTH) / SAMPLE_RATE
     omega = 2 * np.pi * machine.resonance[:, None]
     ringing = np.zeros((len(times), LENGTH))
@@ -97,7 +97,7 @@ def impulse_response(rng, times, machine, radius):
         struck = since >= 0
         since = np.where(struck, since, 0)
         decay = np.exp(-machine.damping[:, None] * omega * since)
-        ringing += radius[:, k, None] * struck * decay * np.sin(omega * since)
+        ringing += strength[:, k, None] * struck * decay * np.sin(omega * since)
     return ringing
 
 
@@ -119,7 +119,7 @@ def bearing_signal(rng, machine, speed, load, severity):
     envelope = 1 + depth[:, None] * np.cos(2 * np.pi * modulator[:, None] * times + phase)
     scatter = np.exp(0.15 * rng.standard_normal((count, impulses)))
     strength = severity * np.sqrt(load) * speed / REFERENCE_SPEED
-    return impulse_response(rng, times, machine, strength[:, None] * envelope * scatter)
+    return impulse_response(times, machine, strength[:, None] * envelope * scatter)
 
 
 def harmonic(amplitude, order, shaft, phase):
@@ -135,9 +135,10 @@ def synthesise(rng, fleet, owner, labels):
     def phase():
         return rng.uniform(0, 2 * np.pi, count)
 
-    # The speed drifts with the load within a window: a slow swing of up to 1 % on a random start.
+    # Within a window the speed swings slowly by up to 1 %.
     clock = np.arange(LENGTH) / SAMPLE_RATE
-    swing = rng.uniform(0, 0.01, (count, 1)) * np.sin(2 * np.pi * rng.uniform(1, 6, (count, 1)) * clock + phase()[:, None])
+    swing = np.sin(2 * np.pi * rng.uniform(1, 6, (count, 1)) * clock + phase()[:, None])
+    swing *= rng.uniform(0, 0.01, (count, 1))
     shaft = 2 * np.pi * np.cumsum(speed[:, None] * (1 + swing), 1) / SAMPLE_RATE + phase()[:, None]
 
     axes = np.zeros((count, 3, LENGTH))  # horizontal, vertical, axial
@@ -175,13 +176,13 @@ def synthesise(rng, fleet, owner, labels):
     # Knocks from the process strike any machine; only a defect repeats them with the bearing's rhythm.
     knocks = rng.uniform(-0.01, LENGTH / SAMPLE_RATE, (count, 3))
     strength = lognormal(rng, KNOCK, (count, 3)) * (rng.uniform(0, 1, (count, 3)) < 0.3)
-    ringing = impulse_response(rng, knocks, machine, strength)
+    ringing = impulse_response(knocks, machine, strength)
     defective = labels == 3
     severity = np.where(defective, lognormal(rng, BEARING, count), 0.0)
     ringing += bearing_signal(rng, machine, speed, load, severity)
     axes += machine.path[:, :, None] * ringing[:, None, :]
 
-    # Friction noise is coloured by the structure (first-order low pass) and grows with the load; the sensor's is white.
+    # Friction noise has more of the low frequencies and grows with the load; the sensor's, added below, is white.
     noise = rng.standard_normal(axes.shape)
     noise[:, :, 1:] += 0.6 * noise[:, :, :-1]
     axes += (machine.noise * (0.6 + 0.8 * load))[:, None, None] * noise
@@ -198,8 +199,8 @@ def dataset(seed, machines, windows_per_class):
     Returns float32 [N, 3, LENGTH] in g and int64 [N]; the same seed gives the same data."""
     rng = np.random.default_rng(seed)
     fleet = draw_machines(rng, machines)
-    owner, labels = np.divmod(rng.permutation(machines * windows_per_class * len(CLASSES)), windows_per_class * len(CLASSES))
-    labels = labels % len(CLASSES)
+    order = rng.permutation(machines * windows_per_class * len(CLASSES))
+    owner, labels = order % machines, order // machines % len(CLASSES)
     chunks = [slice(i, i + 512) for i in range(0, len(labels), 512)]
     windows = [synthesise(rng, fleet, owner[chunk], labels[chunk]) for chunk in chunks]
     return np.concatenate(windows), labels.astype(np.int64)

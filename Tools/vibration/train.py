@@ -5,8 +5,8 @@
     python3 Tools/vibration/train.py
 
 Writes vibration.onnx, vibration-calibration.npz and vibration-validation.npz (`--output`, default Config/models).
-The data are the same on every machine; the weights differ in the last bits with the BLAS that NumPy uses, and with
-them the accuracy by a few tenths of a point."""
+Seeds are fixed. Another NumPy may draw other numbers or round a sum another way, and training amplifies both: expect
+the accuracy of a rebuilt model to differ by some tenths of a point."""
 
 import argparse
 import pathlib
@@ -60,18 +60,19 @@ def fit(model, windows, labels, rng, epochs, batch=64, peak=3e-3, warmup=0.1):
         started, losses = time.monotonic(), []
         for chosen in rng.permutation(len(rows))[: len(rows) // batch * batch].reshape(-1, batch):
             done = optimiser.steps / steps
-            rate = peak * (done / warmup if done < warmup else (1 + np.cos(np.pi * (done - warmup) / (1 - warmup))) / 2)
+            fall = (1 + np.cos(np.pi * (done - warmup) / (1 - warmup))) / 2
+            rate = peak * (done / warmup if done < warmup else fall)
             loss, gradient = layers.cross_entropy(model.forward(rows[chosen], True), labels[chosen], smoothing=0.05)
             model.backward(gradient)
             optimiser.step(rate)
             losses.append(loss)
-        print(f"epoch {epoch + 1:2}/{epochs}  loss {np.mean(losses):.4f}  {time.monotonic() - started:.0f} s", flush=True)
+        seconds = time.monotonic() - started
+        print(f"epoch {epoch + 1:2}/{epochs}  loss {np.mean(losses):.4f}  {seconds:.0f} s", flush=True)
 
 
 def report(name, logits, labels):
     guess = logits.argmax(1)
-    correct, count = int((guess == labels).sum()), len(labels)
-    accuracy = correct / count
+    count, accuracy = len(labels), float((guess == labels).mean())
     error = np.sqrt(accuracy * (1 - accuracy) / count)
     print(f"{name}: {100 * accuracy:.2f} % of {count} windows (standard error {100 * error:.2f})")
     matrix = np.zeros((len(signals.CLASSES),) * 2, int)
@@ -108,7 +109,8 @@ def main():
     training, calibration, validation = (signals.dataset(**part) for part in (TRAINING, CALIBRATION, VALIDATION))
     for name, (windows, labels) in (("calibration", calibration), ("validation", validation)):
         np.savez(options.output / f"vibration-{name}.npz", accelerometer=windows, labels=labels)
-    print(f"data: {len(training[1])} training, {len(calibration[1])} calibration, {len(validation[1])} validation windows")
+    counts = [len(labels) for _, labels in (training, calibration, validation)]
+    print("windows: {} training, {} calibration, {} validation".format(*counts))
 
     rng = np.random.default_rng(options.seed)
     model = build(rng)
