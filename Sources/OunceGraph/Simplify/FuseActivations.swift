@@ -54,7 +54,7 @@ struct FuseActivations: Rule {
 
 extension Activation {
     /// This clamp and after it another.
-    func clipped(_ low: Float, _ high: Float) -> Activation {
+    package func clipped(_ low: Float, _ high: Float) -> Activation {
         func clamp(_ bound: Float) -> Float { min(max(bound, low), high) }
         switch (clamp(bounds.low), clamp(bounds.high)) {
         case (-.infinity, .infinity): return .none
