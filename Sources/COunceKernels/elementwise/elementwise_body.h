@@ -1,5 +1,5 @@
 // Elementwise families; compiled once for each instruction set. A unit is a chunk of elements.
-#include "../math/math.h"
+#include "../math/polynomials.h"
 #include "binary.h"
 
 #define APPLY(expression)                                            \

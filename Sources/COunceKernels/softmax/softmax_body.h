@@ -1,5 +1,5 @@
 // Softmax; compiled once for each instruction set. A unit is one row; the scratch holds the exponentials of a row.
-#include "../math/math.h"
+#include "../math/polynomials.h"
 
 #define LANES 16
 

@@ -1,4 +1,4 @@
-#include "math.h"
+#include "polynomials.h"
 
 float ounce_exp(float x) { return ounce_exp_inline(x); }
 float ounce_log(float x) { return ounce_log_inline(x); }
