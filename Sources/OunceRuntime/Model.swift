@@ -1,4 +1,5 @@
 import OunceGraph
+import Synchronization
 
 /// Name, element type and extents of an input or output as a client sees it; -1 is a variable extent.
 package struct TensorInfo: Sendable, Hashable {
@@ -34,15 +35,54 @@ package final class Model: Sendable {
     package let inputs: [TensorInfo]
     package let outputs: [TensorInfo]
 
+    private let graph: Graph
+    private let isas: InstructionSets
+    private let options: RuntimeOptions
+    private let state = Mutex(State())
+
+    private struct State {
+        var weights: [String: PackedWeights] = [:]
+        /// Most recently used last.
+        var plans: [(shapes: [Shape], plan: Plan, idle: [Session])] = []
+        var sessionBytes = 0
+    }
+    private static let maximumPlans = 4
+    private static let maximumIdleSessions = 4
+
     /// Prepares `graph` for this device: lowers it, chooses kernels, packs weights.
     ///
     /// - Throws: `.unsupported` naming every operator that no kernel can run, `.memory` where the limit does not suffice.
     package init(graph: Graph, options: RuntimeOptions) throws(RuntimeError) {
-        throw RuntimeError(.unsupported, "models cannot be prepared yet")
+        self.graph = graph
+        self.options = options
+        name = graph.name
+        func info(_ id: ValueID) -> TensorInfo {
+            TensorInfo(name: graph[id].name, dtype: graph[id].dtype, shape: graph[id].shape)
+        }
+        inputs = graph.inputs.map(info)
+        outputs = graph.outputs.map(info)
+        isas = try InstructionSets.permitted(allowed: options.allowedISAs)
+        let shapes = inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
+        let session = try take(shapes)
+        give(session, shapes)
+    }
+
+    /// Names of the instruction sets that its kernels may use.
+    package var instructionSets: [String] { isas.names }
+
+    package var threads: Int { options.threads }
+
+    /// How the numbers of the input or output of this name stand for real ones.
+    package func encoding(of name: String) -> Encoding? {
+        (graph.inputs + graph.outputs).first { graph[$0].name == name }.map { graph[$0].encoding }
     }
 
     /// Bytes that weights, plans and arenas take now.
-    package var memoryBytes: Int { 0 }
+    package var memoryBytes: Int {
+        state.withLock { state in
+            state.weights.values.reduce(0) { $0 + $1.bytes.count } + state.sessionBytes
+        }
+    }
 
     /// One inference.
     ///
@@ -50,11 +90,118 @@ package final class Model: Sendable {
     /// - Returns: in the order of `outputs`.
     /// - Throws: `.invalidInput` naming the input that does not fit; `.memory` where a plan for these shapes does not fit.
     package func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor] {
-        throw RuntimeError(.unsupported, "models cannot be run yet")
+        let shapes = try check(tensors)
+        let session = try take(shapes)
+        defer { give(session, shapes) }
+        for (tensor, buffer) in zip(tensors, session.plan.inputBuffers) {
+            session.bytes(of: buffer).copyMemory(from: tensor.bytes)
+        }
+        session.run()
+        var results: [Tensor] = []
+        for (type, buffer) in zip(session.plan.outputTypes, session.plan.outputBuffers) {
+            let bytes = UnsafeRawBufferPointer(session.bytes(of: buffer))
+            let storage = TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
+            guard let tensor = Tensor(dtype: type.dtype, shape: type.shape, storage: storage) else {
+                throw RuntimeError(.unsupported, "an output of \(name) has no static shape")
+            }
+            results.append(tensor)
+        }
+        return results
     }
 
-    /// Replays the self-checks of `artifact`.
+    /// Replays the self-checks of an artifact.
     ///
     /// - Throws: `.selfCheck` where an output differs in a single bit.
-    package func verify(_ checks: [SelfCheck]) throws(RuntimeError) {}
+    package func verify(_ checks: [SelfCheck]) throws(RuntimeError) {
+        for (number, check) in checks.enumerated() {
+            let results = try run(check.inputs)
+            for (index, (result, expected)) in zip(results, check.outputs).enumerated() {
+                guard result.shape == expected.shape, result.bytes.elementsEqual(expected.bytes) else {
+                    throw RuntimeError(
+                        .selfCheck, "self-check \(number): output \(outputs[index].name) differs from what the artifact "
+                            + "holds; it is not served")
+                }
+            }
+        }
+    }
+
+    /// Makes a session of its own for measuring; its inputs are zero.
+    func measuringSession(shapes: [Shape]) throws(RuntimeError) -> Session { try take(shapes) }
+
+    private func check(_ tensors: [Tensor]) throws(RuntimeError) -> [Shape] {
+        guard tensors.count == inputs.count else {
+            throw RuntimeError(.invalidInput, "\(name) takes \(inputs.count) inputs, \(tensors.count) were given")
+        }
+        for (tensor, info) in zip(tensors, inputs) {
+            guard tensor.dtype == info.dtype else {
+                throw RuntimeError(
+                    .invalidInput, "input \(info.name) is \(tensor.dtype), the model takes \(info.dtype)")
+            }
+            let fits =
+                tensor.shape.rank == info.shape.rank
+                && zip(tensor.shape.dims, info.shape.dims).allSatisfy { $1 < 0 ? $0 > 0 : $0 == $1 }
+            guard fits else {
+                throw RuntimeError(
+                    .invalidInput, "input \(info.name) has shape \(tensor.shape), the model takes \(info.shape)")
+            }
+        }
+        return tensors.map(\.shape)
+    }
+
+    // MARK: Plans and sessions
+
+    private func take(_ shapes: [Shape]) throws(RuntimeError) -> Session {
+        let found: Result<(Plan, Session?), RuntimeError> = state.withLock { state in
+            do throws(RuntimeError) {
+                let index = try planIndex(for: shapes, &state)
+                return .success((state.plans[index].plan, state.plans[index].idle.popLast()))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let (plan, idle) = try found.get()
+        if let idle { return idle }
+        let size = plan.arenaBytes + plan.scratchBytes * plan.threads
+        if let limit = options.memoryLimit, memoryBytes + size > limit {
+            throw RuntimeError(
+                .memory, "one more run of \(name) at a time takes \(size) bytes more than the device profile's memory leaves")
+        }
+        let session = Session(plan: plan)
+        state.withLock { $0.sessionBytes += session.byteCount }
+        return session
+    }
+
+    private func planIndex(for shapes: [Shape], _ state: inout State) throws(RuntimeError) -> Int {
+        if let index = state.plans.firstIndex(where: { $0.shapes == shapes }) {
+            if index != state.plans.count - 1 { state.plans.append(state.plans.remove(at: index)) }
+            return state.plans.count - 1
+        }
+        let bound: Graph
+        do {
+            bound = try graph.bound(to: Dictionary(zip(inputs.map(\.name), shapes)) { first, _ in first })
+        } catch {
+            throw RuntimeError(.invalidInput, error.description)
+        }
+        let plan = try Plan(
+            graph: bound, isas: isas, threads: options.threads, memoryLimit: options.memoryLimit,
+            weights: &state.weights)
+        if state.plans.count >= Self.maximumPlans {
+            let dropped = state.plans.removeFirst()
+            state.sessionBytes -= dropped.idle.reduce(0) { $0 + $1.byteCount }
+        }
+        state.plans.append((shapes, plan, []))
+        return state.plans.count - 1
+    }
+
+    private func give(_ session: Session, _ shapes: [Shape]) {
+        state.withLock { state in
+            guard let index = state.plans.firstIndex(where: { $0.plan === session.plan }),
+                state.plans[index].idle.count < Self.maximumIdleSessions
+            else {
+                state.sessionBytes -= session.byteCount
+                return
+            }
+            state.plans[index].idle.append(session)
+        }
+    }
 }

@@ -5,11 +5,14 @@
 //   - int8: exact int32 accumulators (no saturating pair sums), then the one requantisation rule below;
 //   - float: one accumulator for each output element, started with the bias, fused multiply-adds (fmaf) in ascending
 //     order of the reduction index (kernel row, kernel column, input channel); max is `a > b ? a : b`, min `a < b ? a : b`;
+//     a clamp of float results lets NaN through: v = min > v ? min : v;  v = max < v ? max : v;
+//     which NaN comes out (sign, payload) is the CPU's business;
 //   - no libm: exp, tanh and so on are the polynomials of this module, computed with the same operations everywhere.
 //
 // Requantisation of an int32 accumulator to int8 (rne: round to nearest, ties to even):
 //   v = (float)acc * scale[n];  v = v > lo ? v : lo;  v = v < hi ? v : hi;  q = (int8)(rne(v) + out_zero)
-// with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once.
+// with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once. int32 sums
+// wrap around. Zero points and clamps lie in -128...127, scales are finite; pack and run see the same parameters.
 #ifndef OUNCE_KERNELS_H
 #define OUNCE_KERNELS_H
 
@@ -88,7 +91,8 @@ typedef struct {
 // clipped window, or kernel_h * kernel_w with count_padding. Float average: the sum in ascending order (row, column) from
 // 0, then one division by the divisor as float. Int8 max: same encoding in and out, then clamp to [out_min, out_max]. Int8
 // average: acc = sum(x) - count * in_zero (count: places inside the input), then requantised with scale / divisor
-// (one float division, done once for each divisor).
+// (one float division, done once for each divisor). A window with no place inside the input has divisor 1 and the maximum
+// -infinity or out_min; NaN never becomes a maximum.
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
@@ -101,8 +105,7 @@ typedef struct {
 
 typedef enum { OUNCE_ADD = 0, OUNCE_SUB, OUNCE_MUL, OUNCE_DIV, OUNCE_MIN, OUNCE_MAX } ounce_binary_op;
 
-// Elementwise with broadcasting: output [outer, inner]; operand i has strides outer_stride[i] and inner_stride[i] (0 or 1
-// for inner: 0 broadcasts). General broadcasting is brought down to this by the caller with `rank` outer axes.
+// Elementwise with broadcasting. The output is contiguous; operand i steps through its own strides.
 #define OUNCE_MAX_RANK 8
 typedef struct {
     int32_t op, rank;
@@ -147,15 +150,15 @@ typedef struct {
 
 // Softmax over the last axis of [rows, columns]: m = max; e = exp(x - m); s = sum with 16 partial sums (partial i: elements
 // i, i + 16, … in ascending order) added pairwise (i + (i+8), then +4, +2, +1); out = e / s.
-// Int8: x - m is (q - max q) * in_scale as float; out = requantise(e / s * (1 / out_scale) …) = clamp(rne(e * (1/s) ...)):
-// q = clamp(rne((e / s) / out_scale) + out_zero, -128, 127).
+// Int8: x - m is (q - max q) * in_scale as float; q = clamp(rne((e / s) / out_scale) + out_zero, -128, 127), clamped as
+// float before rounding.
 typedef struct {
     int64_t rows, columns;
     float in_scale, out_scale;  // int8
     int32_t out_zero;
 } ounce_softmax_params;
 
-// Quantise: q = clamp(rne(x / scale) + zero, -128, 127), NaN gives zero; clamped as float before rounding. Dequantise:
+// Quantise: q = clamp(rne(x / scale) + zero, -128, 127), NaN gives the zero point; clamped as float before rounding. Dequantise:
 // (float)(q - zero) * scale. With channels > 1, scale and zero point repeat along the last axis of that extent:
 // scales[i % channels].
 typedef struct {
@@ -166,7 +169,8 @@ typedef struct {
 } ounce_quantize_params;
 
 // For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole output
-// (fill_count elements) is set to the element `fill` first (only by the unit 0 range: such a copy has one unit).
+// (fill_count elements) is set to the element `fill` first; such a copy has one unit. Without fill no two indices may name
+// the same output element. Offsets are elements from in[0] and out; fill starts at out.
 typedef struct {
     int32_t element_size, rank;
     int64_t extent[OUNCE_MAX_RANK], in_stride[OUNCE_MAX_RANK], out_stride[OUNCE_MAX_RANK];

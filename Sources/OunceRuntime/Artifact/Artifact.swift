@@ -1,6 +1,12 @@
+import Crypto
+import FoundationEssentials
 import OunceGraph
 
 /// A compressed model as a file: portable (no machine-specific packing), versioned, checksummed and mapped, not read.
+///
+/// Layout, little-endian: a header of 64 bytes (magic, version, header size, file size, SHA-256 of all that follows), a table
+/// of sections (kind, offset, length), then the sections: the graph, the self-checks, provenance and report as JSON, and the
+/// tensors' data, each tensor on a boundary of 64 bytes.
 package struct Artifact: Sendable {
     package var graph: Graph
     package var provenance: Provenance
@@ -14,6 +20,20 @@ package struct Artifact: Sendable {
         self.report = report
         self.selfChecks = selfChecks
     }
+
+    static let magic: [UInt8] = [0x4F, 0x55, 0x4E, 0x43, 0x45, 0x0D, 0x0A, 0x1A]
+    static let version: UInt32 = 1
+    static let headerSize = 64
+
+    enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
+
+    private struct Description: Codable {
+        var provenance: Provenance
+        var report: Report?
+    }
+
+    /// Whether a file starts like an artifact.
+    package static func isArtifact(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
 }
 
 /// One self-check vector: tensors in the order of the model's inputs and outputs.
@@ -27,11 +47,135 @@ package struct SelfCheck: Sendable {
     }
 }
 
+// MARK: Writing
+
+extension Artifact {
+    /// The file's bytes.
+    ///
+    /// - Throws: `.unsupported` where the report cannot be written as JSON.
+    package func encoded() throws(RuntimeError) -> [UInt8] {
+        var data = DataSection()
+        let graphBytes = GraphCoding.encode(graph, data: &data)
+        var checks = ByteWriter()
+        checks.putList(selfChecks) { writer, check in
+            for tensors in [check.inputs, check.outputs] {
+                writer.putList(tensors) { GraphCoding.encode($1, to: &$0, data: &data) }
+            }
+        }
+        data.finish()
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let description: [UInt8]
+        do {
+            description = Array(try encoder.encode(Description(provenance: provenance, report: report)))
+        } catch {
+            throw RuntimeError(.unsupported, "the report cannot be written: \(error)")
+        }
+        let sections: [(Section, [UInt8])] = [
+            (.graph, graphBytes), (.checks, checks.bytes), (.description, description), (.data, data.bytes),
+        ]
+        var table = ByteWriter()
+        table.put(UInt32(sections.count))
+        var offset = Self.headerSize + 4 + sections.count * 20
+        var places: [Int] = []
+        for (section, bytes) in sections {
+            offset = (offset + 63) / 64 * 64
+            places.append(offset)
+            table.put(section.rawValue)
+            table.put(UInt64(offset))
+            table.put(UInt64(bytes.count))
+            offset += bytes.count
+        }
+        var body = table.bytes
+        for ((_, bytes), place) in zip(sections, places) {
+            body.append(contentsOf: [UInt8](repeating: 0, count: place - Self.headerSize - body.count))
+            body.append(contentsOf: bytes)
+        }
+        var header = ByteWriter()
+        for byte in Self.magic { header.put(byte) }
+        header.put(Self.version)
+        header.put(UInt32(Self.headerSize))
+        header.put(UInt64(Self.headerSize + body.count))
+        for byte in SHA256.hash(data: body) { header.put(byte) }
+        header.put(UInt64(0))
+        return header.bytes + body
+    }
+}
+
+// MARK: Reading
+
 extension Artifact {
     /// Maps the file and checks header, checksum, structure and graph; the weights stay in the map.
     ///
     /// - Throws: `.io` where it cannot be opened, `.corrupt` with what is wrong where it is no sound artifact.
     package static func open(path: String) throws(RuntimeError) -> Artifact {
-        throw RuntimeError(.unsupported, "artifacts cannot be opened yet")
+        let file = try MappedFile(path: path)
+        do {
+            return try decode(file)
+        } catch {
+            throw RuntimeError(error.code, "\(path): \(error.message)")
+        }
+    }
+
+    private static func decode(_ file: MappedFile) throws(RuntimeError) -> Artifact {
+        let bytes = file.bytes
+        guard isArtifact(bytes) else { throw RuntimeError(.corrupt, "it is no Ounce artifact") }
+        guard bytes.count >= headerSize else { throw RuntimeError(.corrupt, "it ends within its header") }
+        var header = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[magic.count..<headerSize]), what: "the header")
+        let version = try header.integer(UInt32.self)
+        guard version == Self.version else {
+            throw RuntimeError(
+                .corrupt, "it has version \(version), this Ounce reads version \(Self.version); make it again")
+        }
+        guard try header.integer(UInt32.self) == headerSize else { throw header.damaged("its size") }
+        guard try header.integer(UInt64.self) == UInt64(bytes.count) else {
+            throw RuntimeError(.corrupt, "it is cut short or has grown; copy or make it again")
+        }
+        let body = UnsafeRawBufferPointer(rebasing: bytes[headerSize...])
+        var hash = SHA256()
+        hash.update(bufferPointer: body)
+        guard hash.finalize().elementsEqual(bytes[24..<56]) else {
+            throw RuntimeError(.corrupt, "its checksum is wrong: it is damaged; copy or make it again")
+        }
+        var table = ByteReader(body, what: "the section table")
+        var sections: [Section: UnsafeRawBufferPointer] = [:]
+        for _ in 0..<(try table.count(width: 20)) {
+            let kind = Section(rawValue: try table.integer())
+            let (offset, length) = (try table.integer(UInt64.self), try table.integer(UInt64.self))
+            guard offset <= UInt64(bytes.count), length <= UInt64(bytes.count) - offset else {
+                throw table.damaged("a section lies outside the file")
+            }
+            let start = Int(offset)
+            if let kind { sections[kind] = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(length))]) }
+        }
+        guard let graphBytes = sections[.graph], let checkBytes = sections[.checks],
+            let description = sections[.description], let dataBytes = sections[.data],
+            dataBytes.count >= TensorStorage.slack
+        else { throw table.damaged("a section is missing") }
+        let data = MappedData(bytes: dataBytes, owner: file)
+        let graph = try GraphCoding.decode(graphBytes, data: data)
+        let parsed: Description
+        do {
+            parsed = try JSONDecoder().decode(Description.self, from: Data(description))
+        } catch {
+            throw table.damaged("its description is no valid JSON")
+        }
+        return Artifact(
+            graph: graph, provenance: parsed.provenance, report: parsed.report,
+            selfChecks: try decodeChecks(checkBytes, data: data))
+    }
+
+    private static func decodeChecks(
+        _ bytes: UnsafeRawBufferPointer, data: MappedData
+    ) throws(RuntimeError) -> [SelfCheck] {
+        var reader = ByteReader(bytes, what: "the self-check")
+        return try reader.list(width: 8) { (reader: inout ByteReader) throws(RuntimeError) -> SelfCheck in
+            func tensors(_ reader: inout ByteReader) throws(RuntimeError) -> [Tensor] {
+                try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
+                    try GraphCoding.tensor(&reader, data: data)
+                }
+            }
+            return SelfCheck(inputs: try tensors(&reader), outputs: try tensors(&reader))
+        }
     }
 }

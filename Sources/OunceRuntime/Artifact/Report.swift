@@ -24,13 +24,24 @@ package struct Report: Codable, Sendable, Hashable {
         package var bytes: Int
         /// Median of one inference with `threads` threads.
         package var latencyMilliseconds: Double
+        package var latencyP99Milliseconds: Double
+        /// Weights as packed, plans and arena.
+        package var memoryBytes: Int
         package var threads: Int
+        /// Estimated energy of one inference, from the profile's watts; nil where the profile has none.
+        package var millijoules: Double?
 
-        package init(accuracy: Accuracy?, bytes: Int, latencyMilliseconds: Double, threads: Int) {
+        package init(
+            accuracy: Accuracy?, bytes: Int, latencyMilliseconds: Double, latencyP99Milliseconds: Double,
+            memoryBytes: Int, threads: Int, millijoules: Double?
+        ) {
             self.accuracy = accuracy
             self.bytes = bytes
             self.latencyMilliseconds = latencyMilliseconds
+            self.latencyP99Milliseconds = latencyP99Milliseconds
+            self.memoryBytes = memoryBytes
             self.threads = threads
+            self.millijoules = millijoules
         }
     }
 

@@ -1,0 +1,6 @@
+#if defined(__aarch64__)
+#include "../target.h"
+
+#define OUNCE_BODY_ISA neon
+#include "dwconv_f32_body.h"
+#endif

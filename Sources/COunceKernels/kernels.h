@@ -1,0 +1,67 @@
+// Declarations for the kernel table: every run function, and what kernels of a family share.
+#ifndef OUNCE_KERNELS_INTERNAL_H
+#define OUNCE_KERNELS_INTERNAL_H
+
+#include "common.h"
+
+#define KERNEL(name, family, isa, how) void ounce_##name(const ounce_call *call, int64_t begin, int64_t end);
+#include "kernel_list.h"
+#undef KERNEL
+
+// HOW_<how> of the kernel list: supports, packed_size, pack, scratch_size, units.
+#define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, NULL, ounce_conv_pixels
+#define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, NULL, ounce_conv_pixels
+#define HOW_CONV_F32_TILE \
+    ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_DOT \
+    ounce_conv_tile_supports, ounce_conv_s8_dot_size, ounce_conv_s8_dot_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_DOT_UNSIGNED                                                                        \
+    ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, NULL, \
+        ounce_conv_tile_units
+#define HOW_CONV_S8_PAIRS                                                                                             \
+    ounce_conv_tile_supports, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, ounce_conv_s8_pairs_scratch, \
+        ounce_conv_tile_units
+#define HOW_CONV_S8_SINGLE \
+    ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, NULL, ounce_conv_tile_units
+#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_f32_units
+#define HOW_POOL NULL, NULL, NULL, NULL, ounce_pool_units
+#define HOW_BINARY NULL, NULL, NULL, NULL, ounce_binary_units
+#define HOW_ADD_S8 NULL, NULL, NULL, NULL, ounce_add_s8_units
+#define HOW_UNARY NULL, NULL, NULL, NULL, ounce_unary_units
+#define HOW_LUT NULL, NULL, NULL, NULL, ounce_lut_units
+#define HOW_SOFTMAX NULL, NULL, NULL, ounce_softmax_scratch, ounce_softmax_units
+#define HOW_QUANTIZE NULL, NULL, NULL, NULL, ounce_quantize_units
+#define HOW_COPY NULL, NULL, NULL, NULL, ounce_copy_units
+
+size_t ounce_conv_f32_plain_size(const void *params);
+void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_plain_size(const void *params);
+void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_pixels(const void *params);
+bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_f32_tile_size(const void *params);
+void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_dot_size(const void *params);
+void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_dot_unsigned_size(const void *params);
+void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_pairs_size(const void *params);
+void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_single_size(const void *params);
+void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_pairs_scratch(const void *params);
+int64_t ounce_conv_tile_units(const void *params);
+size_t ounce_dwconv_f32_size(const void *params);
+void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_dwconv_f32_units(const void *params);
+int64_t ounce_pool_units(const void *params);
+int64_t ounce_binary_units(const void *params);
+int64_t ounce_add_s8_units(const void *params);
+int64_t ounce_unary_units(const void *params);
+int64_t ounce_lut_units(const void *params);
+size_t ounce_softmax_scratch(const void *params);
+int64_t ounce_softmax_units(const void *params);
+int64_t ounce_quantize_units(const void *params);
+int64_t ounce_copy_units(const void *params);
+
+#endif

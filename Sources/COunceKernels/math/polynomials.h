@@ -1,0 +1,84 @@
+// exp, log, tanh and the logistic function without libm: the same operations in every build, so the same bits. Branch-free,
+// so that compilers vectorise loops over them. NaN gives NaN.
+#ifndef OUNCE_MATH_H
+#define OUNCE_MATH_H
+
+#include "../common.h"
+
+// e^x = 2^n e^r, n = rne(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor series to r^7 (error below 2^-27). 2^n is applied in
+// two halves, so that results below the normal range round once and those above it become infinite.
+OUNCE_INLINE float ounce_exp_inline(float x) {
+    x = ounce_clamp(x, -105.0f, 90.0f);
+    const float shifted = __builtin_fmaf(x, 1.44269504f, 12582912.0f), n = shifted - 12582912.0f;
+    float r = __builtin_fmaf(n, -0.693145751953125f, x);
+    r = __builtin_fmaf(n, -1.42860677e-6f, r);
+    float p = 1.0f / 5040;
+    p = __builtin_fmaf(p, r, 1.0f / 720);
+    p = __builtin_fmaf(p, r, 1.0f / 120);
+    p = __builtin_fmaf(p, r, 1.0f / 24);
+    p = __builtin_fmaf(p, r, 1.0f / 6);
+    p = __builtin_fmaf(p, r, 0.5f);
+    p = __builtin_fmaf(p, r, 1.0f);
+    p = __builtin_fmaf(p, r, 1.0f);
+    const uint32_t k = ounce_bits(shifted) - 0x4B400000u, half = (uint32_t)((int32_t)k >> 1);
+    return p * ounce_float((half + 127) << 23) * ounce_float((k - half + 127) << 23);
+}
+
+// x = 2^e m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f): log m = 2 atanh s = f - s (f - R), R from the series of
+// atanh to s^8.
+OUNCE_INLINE float ounce_log_inline(float x) {
+    const int tiny = x < 1.17549435e-38f;
+    const float normal = tiny ? x * 8388608.0f : x;
+    const uint32_t shifted = ounce_bits(normal) - 0x3F3504F3u;
+    const float e = (float)((int32_t)shifted >> 23) - (tiny ? 23.0f : 0.0f);
+    const float f = ounce_float((shifted & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f, s = f / (2.0f + f), z = s * s;
+    float r = 2.0f / 9;
+    r = __builtin_fmaf(r, z, 2.0f / 7);
+    r = __builtin_fmaf(r, z, 2.0f / 5);
+    r = __builtin_fmaf(r, z, 2.0f / 3);
+    r = r * z;
+    const float low = __builtin_fmaf(e, 1.42860677e-6f, -(s * (f - r)));
+    float y = __builtin_fmaf(e, 0.693145751953125f, f + low);
+    y = x == 0.0f ? -__builtin_inff() : y;
+    y = x < __builtin_inff() ? y : x;  // infinity and NaN
+    return x < 0.0f ? __builtin_nanf("") : y;
+}
+
+// |x| < 0.625: x + x^3 P(x^2), P fitted at Chebyshev nodes (error below 2^-30); else 1 - 2 / (e^2|x| + 1).
+OUNCE_INLINE float ounce_tanh_inline(float x) {
+    const float a = ounce_float(ounce_bits(x) & 0x7FFFFFFFu), z = x * x;
+    float p = 0.0022958412f;
+    p = __builtin_fmaf(p, z, -0.0083469804f);
+    p = __builtin_fmaf(p, z, 0.0217699613f);
+    p = __builtin_fmaf(p, z, -0.0539594069f);
+    p = __builtin_fmaf(p, z, 0.1333330423f);
+    p = __builtin_fmaf(p, z, -0.3333333433f);
+    const float near = __builtin_fmaf(p * z, x, x);
+    const float far = 1.0f - 2.0f / (ounce_exp_inline(2.0f * a) + 1.0f);
+    const float signed_far = ounce_float(ounce_bits(far) | (ounce_bits(x) & 0x80000000u));
+    return a < 0.625f ? near : signed_far;
+}
+
+OUNCE_INLINE float ounce_sigmoid_inline(float x) {
+    const float e = ounce_exp_inline(ounce_float(ounce_bits(x) | 0x80000000u));  // e^-|x|
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float x) {
+    switch (op) {
+    case OUNCE_CLIP: return ounce_clamp(x, alpha, beta);
+    case OUNCE_LEAKY_RELU: return x < 0.0f ? alpha * x : x;
+    case OUNCE_SIGMOID: return ounce_sigmoid_inline(x);
+    case OUNCE_TANH: return ounce_tanh_inline(x);
+    case OUNCE_EXP: return ounce_exp_inline(x);
+    case OUNCE_LOG: return ounce_log_inline(x);
+    case OUNCE_SQRT: return __builtin_elementwise_sqrt(x);
+    case OUNCE_NEGATE: return -x;
+    case OUNCE_ABS: return ounce_float(ounce_bits(x) & 0x7FFFFFFFu);
+    case OUNCE_HARD_SWISH: return x * ounce_clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6);
+    case OUNCE_HARD_SIGMOID: return ounce_clamp(__builtin_fmaf(alpha, x, beta), 0.0f, 1.0f);
+    default: return x;
+    }
+}
+
+#endif

@@ -1,1 +1,0 @@
-#include "ounce_kernels.h"

@@ -1,0 +1,56 @@
+// Sixteen lanes in the compiler's vector types: one 512-bit, two 256-bit or four 128-bit registers, as the target has them.
+// The operations are exact lane by lane, so every target gives the same bits.
+#ifndef OUNCE_VECTOR_H
+#define OUNCE_VECTOR_H
+
+#include "common.h"
+
+// No function here is ever called out of line, so no vector crosses an ABI.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#define OUNCE_LANES 16
+typedef float v16f __attribute__((vector_size(64)));
+typedef int32_t v16i __attribute__((vector_size(64)));
+typedef uint32_t v16u __attribute__((vector_size(64)));
+typedef int8_t v16b __attribute__((vector_size(16)));
+
+#define OUNCE_UNROLL _Pragma("clang loop unroll(full)")
+#define LOAD(type, pointer)                                  \
+    ({                                                       \
+        type loaded_;                                        \
+        memcpy(&loaded_, (pointer), sizeof loaded_);         \
+        loaded_;                                             \
+    })
+#define SPLAT(type, value) ((type){} + (value))
+// mask ? a : b, the mask being a comparison's lanes.
+#define SELECT(type, mask, a, b) ((type)(((v16i)(a) & (mask)) | ((v16i)(b) & ~(mask))))
+
+
+// Stores the first `count` (at most 16) lanes of clamped floats; NaN stays.
+OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_t count) {
+    const v16f lo = SPLAT(v16f, min), hi = SPLAT(v16f, max);
+    v = SELECT(v16f, lo > v, lo, v);
+    v = SELECT(v16f, hi < v, hi, v);
+    if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
+        memcpy(out, &v, sizeof v);
+    } else {
+        for (int64_t i = 0; i < count; i++) out[i] = v[i];
+    }
+}
+
+// The requantisation rule on sixteen accumulators.
+OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
+    const v16f lo = SPLAT(v16f, r.lo), hi = SPLAT(v16f, r.hi);
+    v16f v = __builtin_convertvector(acc, v16f) * scale;
+    v = SELECT(v16f, v > lo, v, lo);
+    v = SELECT(v16f, v < hi, v, hi);
+    const v16u rounded = (v16u)(v + 12582912.0f) - 0x4B400000u + (uint32_t)r.zero;
+    const v16b q = __builtin_convertvector((v16i)rounded, v16b);
+    if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
+        memcpy(out, &q, sizeof q);
+    } else {
+        for (int64_t i = 0; i < count; i++) out[i] = q[i];
+    }
+}
+
+#endif

@@ -1,0 +1,141 @@
+import OunceFormats
+import OunceGraph
+import OunceRuntime
+
+/// Samples for a model: one array for each of its inputs, the first axis the samples, and labels where there are any.
+package struct Dataset: Sendable {
+    package let count: Int
+    /// In the order of the model's inputs; `[count, …]`.
+    private let arrays: [Tensor]
+    private let inputs: [TensorInfo]
+    /// The array `labels`, its first axis the samples.
+    package let labels: Tensor?
+    /// SHA-256 of the file.
+    package let hash: String
+
+    /// Reads a `.npz` (arrays named by input, and `labels`) or a `.npy` (a model with one input).
+    ///
+    /// Where the model has one input and the file one array besides `labels`, its name does not matter.
+    /// - Parameters:
+    ///   - labelsPath: a `.npy` that replaces `labels`.
+    ///   - limit: no more samples than this are used.
+    /// - Throws: `.input` for a file that cannot be read, `.data` for one that does not fit.
+    package init(
+        path: String, inputs: [TensorInfo], labelsPath: String? = nil, limit: Int? = nil
+    ) throws(CompressError) {
+        self.inputs = inputs
+        let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
+        hash = sha256Hex(file.bytes)
+        var named: [(name: String, tensor: Tensor)]
+        if path.hasSuffix(".npy") {
+            named = [("", try CompressError.wrapping(.input) { try NumPyFile.read(path: path) })]
+        } else {
+            named = try CompressError.wrapping(.input) { try NumPyArchive.read(path: path) }
+        }
+        let given = named.first { $0.name == "labels" && !inputs.map(\.name).contains("labels") }?.tensor
+        named.removeAll { $0.name == "labels" && !inputs.map(\.name).contains("labels") }
+        if let labelsPath {
+            labels = try CompressError.wrapping(.input) { try NumPyFile.read(path: labelsPath) }
+        } else {
+            labels = given
+        }
+        var found: [Tensor] = []
+        for info in inputs {
+            let alone = inputs.count == 1 && named.count == 1 ? named.first : nil
+            guard let array = named.first(where: { $0.name == info.name }) ?? alone else {
+                throw CompressError(
+                    .data, "\(path): holds no array named '\(info.name)' for the model's input; it holds "
+                        + named.map { "'\($0.name)'" }.joined(separator: ", "))
+            }
+            found.append(array.tensor)
+        }
+        let counts = Set(found.map { $0.shape.dims.first ?? 0 } + (labels.map { [$0.shape.dims.first ?? 0] } ?? []))
+        guard let samples = counts.first, counts.count == 1, samples > 0 else {
+            throw CompressError(
+                .data, "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
+                    + counts.sorted().map(String.init).joined(separator: " and "))
+        }
+        for (tensor, info) in zip(found, inputs) {
+            let perSample = tensor.count / samples
+            let wanted = Shape(info.shape.dims.map { $0 < 0 ? 1 : $0 }).elementCount ?? 0
+            let variable = info.shape.dims.dropFirst().contains { $0 < 0 }
+            guard perSample == wanted || variable else {
+                throw CompressError(
+                    .data, "\(path): a sample for '\(info.name)' has shape "
+                        + "\(Shape(Array(tensor.shape.dims.dropFirst()))), the model takes \(info.shape)")
+            }
+        }
+        arrays = found
+        count = min(samples, max(1, limit ?? samples))
+    }
+
+    /// One sample as the model's inputs, converted to its element types where that loses nothing.
+    package func sample(_ index: Int) throws(CompressError) -> [Tensor] {
+        var tensors: [Tensor] = []
+        for (array, info) in zip(arrays, inputs) {
+            let bytesPerSample = array.byteCount / max(array.shape[0], 1)
+            let bytes = UnsafeRawBufferPointer(
+                rebasing: array.bytes[(index * bytesPerSample)..<((index + 1) * bytesPerSample)])
+            // A variable first axis is the batch; other variable axes take the sample's extents.
+            var dims = info.shape.dims
+            let own = array.shape.dims.dropFirst()
+            if dims.dropFirst().contains(where: { $0 < 0 }), own.count == dims.count - 1 {
+                dims = [1] + own
+            } else {
+                dims = dims.map { $0 < 0 ? 1 : $0 }
+            }
+            let storage = TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
+            guard let tensor = Tensor(dtype: array.dtype, shape: Shape(dims), storage: storage),
+                let converted = Self.converted(tensor, to: info.dtype)
+            else {
+                throw CompressError(
+                    .data, "a sample for '\(info.name)' is \(array.dtype) \(Shape(Array(own))), the model takes "
+                        + "\(info.dtype) \(info.shape)")
+            }
+            tensors.append(converted)
+        }
+        return tensors
+    }
+
+    /// The label of a sample as a class number.
+    package func label(_ index: Int) -> Int? {
+        guard let labels else { return nil }
+        let perSample = labels.count / max(labels.shape[0], 1)
+        guard perSample == 1 else { return nil }
+        let value = Self.element(labels, index)
+        return value.isFinite && abs(value) < 1e9 ? Int(value.rounded()) : nil
+    }
+
+    /// The label of a sample as numbers.
+    package func target(_ index: Int) -> [Float]? {
+        guard let labels else { return nil }
+        let perSample = labels.count / max(labels.shape[0], 1)
+        return (0..<perSample).map { Float(Self.element(labels, index * perSample + $0)) }
+    }
+
+    private static func element(_ tensor: Tensor, _ index: Int) -> Double {
+        let size = tensor.dtype.byteSize
+        let bytes = UnsafeRawBufferPointer(rebasing: tensor.bytes[(index * size)..<((index + 1) * size)])
+        let storage = TensorStorage(byteCount: size) { $0.copyMemory(from: bytes) }
+        return Tensor(dtype: tensor.dtype, shape: [1], storage: storage)?.doubles().first ?? .nan
+    }
+
+    /// Any number type becomes float32; integers only become an integer type that holds every value.
+    private static func converted(_ tensor: Tensor, to dtype: DType) -> Tensor? {
+        if tensor.dtype == dtype { return tensor }
+        switch dtype {
+        case .float32: return Tensor(tensor.floats(), shape: tensor.shape)
+        case .int8: return integers(tensor, Int8.self)
+        case .uint8: return integers(tensor, UInt8.self)
+        case .int32: return integers(tensor, Int32.self)
+        case .int64: return integers(tensor, Int64.self)
+        default: return nil
+        }
+    }
+
+    private static func integers<T: TensorElement & FixedWidthInteger>(_ tensor: Tensor, _: T.Type) -> Tensor? {
+        guard let values = tensor.integers() else { return nil }
+        let exact = values.compactMap { T(exactly: $0) }
+        return exact.count == values.count ? Tensor(exact, shape: tensor.shape) : nil
+    }
+}

@@ -1,0 +1,244 @@
+import OunceConfig
+import OunceGraph
+import OunceRuntime
+
+/// What the user asked for.
+package struct CompressionRequest: Sendable {
+    package var model: LoadedModel
+    package var profile: DeviceProfile
+    package var recipe: ResolvedConfiguration.RecipeSelection
+    package var calibration: Dataset?
+    package var validation: Dataset?
+    package var metric: Metric
+    /// Points (per cent for mse) that may be lost against the float model.
+    package var maxDrop: Double
+    /// The least accuracy that is accepted.
+    package var floor: Double?
+    /// Milliseconds that the 99th percentile of the latency may take.
+    package var latencyLimit: Double?
+    /// Cores and memory of this machine, to resolve `auto` in the profile.
+    package var onlineCPUs: Int
+    package var totalMemory: Int
+    /// nil: what the profile allows.
+    package var threads: Int?
+
+    package init(
+        model: LoadedModel, profile: DeviceProfile, recipe: ResolvedConfiguration.RecipeSelection,
+        calibration: Dataset?, validation: Dataset?, metric: Metric, maxDrop: Double = 1, floor: Double? = nil,
+        latencyLimit: Double? = nil, onlineCPUs: Int, totalMemory: Int, threads: Int? = nil
+    ) {
+        self.model = model
+        self.profile = profile
+        self.recipe = recipe
+        self.calibration = calibration
+        self.validation = validation
+        self.metric = metric
+        self.maxDrop = maxDrop
+        self.floor = floor
+        self.latencyLimit = latencyLimit
+        self.onlineCPUs = onlineCPUs
+        self.totalMemory = totalMemory
+        self.threads = threads
+    }
+
+    /// What the profile leaves of this machine.
+    package var options: RuntimeOptions {
+        let allowed = profile.maxThreads(onlineCPUs: onlineCPUs)
+        return RuntimeOptions(
+            allowedISAs: profile.allowedISAs, threads: min(threads ?? allowed, allowed),
+            memoryLimit: profile.memory.bytes(ofTotal: totalMemory))
+    }
+}
+
+/// Makes an artifact of a model: applies the recipe asked for, or measures all and picks one.
+package struct Compressor: Sendable {
+    private let request: CompressionRequest
+    private let options: RuntimeOptions
+    private let progress: @Sendable (CompressionProgress) -> Void
+    /// How long each latency is measured.
+    private static let measuringSeconds = 0.3
+
+    package init(_ request: CompressionRequest, progress: @escaping @Sendable (CompressionProgress) -> Void = { _ in }) {
+        self.request = request
+        self.progress = progress
+        options = request.options
+    }
+
+    private struct Candidate {
+        var recipe: Recipe
+        var graph: Graph
+        var measurement: Report.Measurement
+    }
+
+    /// - Throws: `.refused` where no recipe keeps what was asked for, `.recipe` where the one asked for cannot be applied.
+    package func run() throws(CompressError) -> Artifact {
+        guard request.model.artifact == nil else {
+            throw CompressError(.input, "the model is an Ounce artifact already; compress the float model that it came from")
+        }
+        progress(.working("measure the float model", 0))
+        let before = try measureFloat()
+        let recipes: [Recipe]
+        let isAuto: Bool
+        switch request.recipe {
+        case .auto(let all): (recipes, isAuto) = (all, true)
+        case .fixed(let recipe): (recipes, isAuto) = ([recipe], false)
+        }
+        var candidates: [Candidate] = []
+        var tried: [Report.Candidate] = []
+        for recipe in recipes {
+            do {
+                let candidate = try apply(recipe)
+                let refusal = isAuto ? refusal(candidate.measurement, before) : nil
+                tried.append(
+                    Report.Candidate(recipe: recipe.name, measurement: candidate.measurement, refusal: refusal))
+                if refusal == nil { candidates.append(candidate) }
+            } catch {
+                guard isAuto else { throw error }
+                tried.append(Report.Candidate(recipe: recipe.name, measurement: nil, refusal: error.message))
+            }
+        }
+        guard let picked = Self.best(candidates) else {
+            throw CompressError(
+                .refused, "no recipe keeps what was asked for: "
+                    + tried.map { "\($0.recipe): \($0.refusal ?? "")" }.joined(separator: "; "))
+        }
+        let report = Report(
+            recipe: picked.recipe.name, reason: reason(picked, tried, isAuto: isAuto), before: before,
+            after: picked.measurement, candidates: tried)
+        return try artifact(picked, report: report)
+    }
+
+    // MARK: Measuring
+
+    private func measureFloat() throws(CompressError) -> Report.Measurement {
+        let model = try request.model.model(RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads))
+        return try measure(model, bytes: request.model.byteCount, stage: "measure the float model")
+    }
+
+    private func measure(_ model: Model, bytes: Int, stage: String) throws(CompressError) -> Report.Measurement {
+        var accuracy: Report.Accuracy?
+        if let validation = request.validation {
+            let progress = self.progress
+            let evaluator = Evaluator(metric: request.metric, dataset: validation) { progress(.working(stage, $0)) }
+            let reference =
+                request.metric == .fidelity
+                ? try request.model.model(RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads))
+                : nil
+            accuracy = try evaluator.evaluate(model, reference: reference)
+        }
+        let sample = try (request.validation ?? request.calibration)?.sample(0)
+        let latency = try CompressError.wrapping(.recipe) {
+            try model.measureLatency(inputs: sample, seconds: Self.measuringSeconds)
+        }
+        return Report.Measurement(
+            accuracy: accuracy, bytes: bytes, latencyMilliseconds: latency.medianMilliseconds,
+            latencyP99Milliseconds: latency.p99Milliseconds, memoryBytes: model.memoryBytes, threads: options.threads,
+            millijoules: request.profile.watts(threads: options.threads).map { $0 * latency.medianMilliseconds })
+    }
+
+    private func apply(_ recipe: Recipe) throws(CompressError) -> Candidate {
+        progress(.working("apply \(recipe.name)", 0))
+        let runner = RecipeRunner(
+            options: RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads),
+            calibration: request.calibration, progress: progress)
+        let graph = try runner.apply(recipe, to: request.model.graph)
+        let model = try CompressError.wrapping(.recipe) { try Model(graph: graph, options: options) }
+        let bytes = try CompressError.wrapping(.recipe) {
+            try Artifact(graph: graph, provenance: provenance(recipe), report: nil, selfChecks: []).encoded().count
+        }
+        return Candidate(
+            recipe: recipe, graph: graph, measurement: try measure(model, bytes: bytes, stage: "measure \(recipe.name)"))
+    }
+
+    // MARK: Choosing
+
+    /// Why a candidate is not good enough; nil where it is.
+    private func refusal(_ measured: Report.Measurement, _ before: Report.Measurement) -> String? {
+        if let reference = before.accuracy, let accuracy = measured.accuracy {
+            // A drop within a ten-thousandth of a point is rounding of the mean.
+            let drop = request.metric.drop(from: reference.value, to: accuracy.value)
+            if drop > request.maxDrop + 1e-4 {
+                let unit = request.metric == .mse ? "% more error" : "points lost"
+                return "\(Self.text(drop, 2)) \(unit), \(Self.text(request.maxDrop, 2)) allowed"
+            }
+            if request.metric.misses(floor: request.floor, accuracy.value) {
+                return "\(request.metric.rawValue) \(Self.text(accuracy.value, 4)) misses the floor of "
+                    + Self.text(request.floor ?? 0, 4)
+            }
+        }
+        if let limit = request.latencyLimit, measured.latencyP99Milliseconds > limit {
+            return "p99 latency \(Self.text(measured.latencyP99Milliseconds, 3)) ms, \(Self.text(limit, 3)) ms allowed"
+        }
+        return nil
+    }
+
+    /// The fastest; among those within 5 % of it the smallest.
+    private static func best(_ candidates: [Candidate]) -> Candidate? {
+        guard let fastest = candidates.map(\.measurement.latencyMilliseconds).min() else { return nil }
+        return candidates.filter { $0.measurement.latencyMilliseconds <= fastest * 1.05 }
+            .min { $0.measurement.bytes < $1.measurement.bytes }
+    }
+
+    private func reason(_ picked: Candidate, _ tried: [Report.Candidate], isAuto: Bool) -> String {
+        var parts: [String] = []
+        if isAuto {
+            let good = tried.filter { $0.refusal == nil }.count
+            parts.append("the fastest of \(good) that keep what was asked for (\(tried.count) tried)")
+        } else {
+            parts.append("asked for")
+        }
+        if picked.measurement.accuracy == nil {
+            parts.append("accuracy is UNVERIFIED: no validation data were given")
+        }
+        let profile = request.profile
+        if let budget = profile.power?.budget, let watts = profile.watts(threads: options.threads) {
+            parts.append(
+                profile.oneThreadExceedsBudget
+                    ? "even one thread takes an estimated \(Self.text(watts, 1)) W, over the budget of \(Self.text(budget, 1)) W"
+                    : "\(options.threads) thread\(options.threads == 1 ? "" : "s") fit the power budget: an estimated "
+                        + "\(Self.text(watts, 1)) of \(Self.text(budget, 1)) W")
+        }
+        return parts.joined(separator: "; ")
+    }
+
+    /// A number with a fixed count of decimals.
+    package static func text(_ value: Double, _ decimals: Int) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        let factor = (0..<decimals).reduce(1.0) { factor, _ in factor * 10 }
+        let scaled = Int((abs(value) * factor).rounded())
+        let whole = "\(scaled / Int(factor))"
+        let sign = value < 0 && scaled != 0 ? "-" : ""
+        guard decimals > 0 else { return sign + whole }
+        let fraction = String(scaled % Int(factor))
+        return sign + whole + "." + String(repeating: "0", count: decimals - fraction.count) + fraction
+    }
+
+    // MARK: The artifact
+
+    private func provenance(_ recipe: Recipe) -> Provenance {
+        Provenance(
+            ounceVersion: Ounce.version, modelName: request.model.graph.name, modelHash: request.model.hash,
+            profileName: request.profile.name, profileHash: request.profile.canonicalHash, recipeName: recipe.name,
+            recipeHash: recipe.canonicalHash, calibrationHash: request.calibration?.hash,
+            validationHash: request.validation?.hash)
+    }
+
+    private func artifact(_ picked: Candidate, report: Report) throws(CompressError) -> Artifact {
+        let model = try CompressError.wrapping(.recipe) { try Model(graph: picked.graph, options: options) }
+        var checks: [SelfCheck] = []
+        for inputs in try selfCheckInputs(model) {
+            let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs) }
+            checks.append(SelfCheck(inputs: inputs, outputs: outputs))
+        }
+        return Artifact(
+            graph: picked.graph, provenance: provenance(picked.recipe), report: report, selfChecks: checks)
+    }
+
+    /// A real sample where there are data, and one of made-up numbers.
+    private func selfCheckInputs(_ model: Model) throws(CompressError) -> [[Tensor]] {
+        var samples: [[Tensor]] = []
+        if let data = request.calibration ?? request.validation { samples.append(try data.sample(0)) }
+        samples.append(SyntheticInput.sample(for: model.inputs, seed: 1))
+        return samples
+    }
+}

@@ -1,0 +1,43 @@
+import OunceFormats
+import OunceGraph
+import OunceRuntime
+
+/// A model file or an artifact, ready to be looked at, run or compressed.
+package struct LoadedModel: Sendable {
+    /// Simplified: what the runtime lowers.
+    package let graph: Graph
+    /// Bytes of the file.
+    package let byteCount: Int
+    /// SHA-256 of the file.
+    package let hash: String
+    /// Set where the file is an artifact.
+    package let artifact: Artifact?
+
+    /// Reads ONNX, TFLite or `.ounce`, whichever the file's content is.
+    ///
+    /// - Throws: `.input` with all that is wrong or not supported.
+    package init(path: String) throws(CompressError) {
+        let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
+        byteCount = file.bytes.count
+        hash = sha256Hex(file.bytes)
+        if Artifact.isArtifact(file.bytes) {
+            let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
+            artifact = opened
+            graph = opened.graph
+        } else {
+            artifact = nil
+            graph = try CompressError.wrapping(.input) {
+                do {
+                    return try ModelFile.load(path: path).simplified()
+                } catch let error as GraphError {
+                    throw CompressError(.input, "\(path): \(error)")
+                }
+            }
+        }
+    }
+
+    /// The model prepared to run.
+    package func model(_ options: RuntimeOptions) throws(CompressError) -> Model {
+        try CompressError.wrapping(.input) { try Model(graph: graph, options: options) }
+    }
+}

@@ -1,0 +1,39 @@
+import OunceGraph
+import OunceRuntime
+
+/// Runs a float graph over calibration samples and watches its values.
+struct Calibrator {
+    let graph: Graph
+    let dataset: Dataset
+    let options: RuntimeOptions
+    var progress: (@Sendable (Double) -> Void)?
+
+    /// Statistics of float values: range, histogram and channel means.
+    func observe(_ watched: Set<ValueID>) throws(CompressError) -> [ValueID: ActivationStatistics] {
+        let order = watched.sorted()
+        guard !order.isEmpty else { return [:] }
+        var instrumented = graph
+        instrumented.outputs = order
+        let model = try CompressError.wrapping(.recipe) { try Model(graph: instrumented, options: options) }
+        var statistics = [ActivationStatistics](repeating: ActivationStatistics(), count: order.count)
+        for pass in 0..<2 {
+            for index in 0..<dataset.count {
+                let inputs = try dataset.sample(index)
+                let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+                for (place, output) in outputs.enumerated() where output.dtype == .float32 {
+                    let values = output.bytes.bindMemory(to: Float.self)
+                    if pass == 0 {
+                        statistics[place].observeRange(values, channels: output.shape.dims.last ?? 1)
+                    } else {
+                        statistics[place].observeHistogram(values)
+                    }
+                }
+                if index % 8 == 7 {
+                    progress?((Double(pass) + Double(index + 1) / Double(dataset.count)) / 2)
+                }
+            }
+        }
+        progress?(1)
+        return Dictionary(uniqueKeysWithValues: zip(order, statistics))
+    }
+}

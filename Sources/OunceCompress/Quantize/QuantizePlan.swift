@@ -1,0 +1,72 @@
+import OunceConfig
+import OunceGraph
+
+/// Which nodes of a float graph become int8.
+///
+/// Layers with weights (convolutions and fully connected ones) are chosen by the recipe; what lies between them follows where
+/// its inputs are int8 already. Everything else stays float, softmax included: it costs little and keeps its precision.
+struct QuantizePlan {
+    let graph: Graph
+    private(set) var nodes: Set<Int> = []
+    /// Values that exist in int8 after the pass, made by a quantised node.
+    private(set) var int8Values: Set<ValueID> = []
+    /// Values whose range must be known.
+    private(set) var watched: Set<ValueID> = []
+
+    init(_ graph: Graph, _ recipe: Quantization) {
+        self.graph = graph
+        for (index, node) in graph.nodes.enumerated() {
+            guard let output = node.outputs.first, becomesInt8(node, recipe) else { continue }
+            nodes.insert(index)
+            int8Values.insert(output)
+            switch node.op {
+            case .conv, .fullyConnected:
+                if let x = node.inputs.first ?? nil, !int8Values.contains(x) { watched.insert(x) }
+                watched.insert(output)
+            case .pool(let pool) where pool.kind == .max: break
+            case .reshape, .transpose, .slice, .pad: break
+            default: watched.insert(output)
+            }
+            // Channel means of the inputs of layers are what bias correction needs.
+            if Self.isLayer(node), let x = node.inputs.first ?? nil { watched.insert(x) }
+        }
+    }
+
+    static func isLayer(_ node: Node) -> Bool {
+        switch node.op {
+        case .conv, .fullyConnected: true
+        default: false
+        }
+    }
+
+    /// Whether the pass keeps the input's grid for the output.
+    static func keepsGrid(_ op: Op) -> Bool {
+        switch op {
+        case .reshape, .transpose, .slice, .pad: true
+        case .pool(let pool): pool.kind == .max
+        default: false
+        }
+    }
+
+    private func becomesInt8(_ node: Node, _ recipe: Quantization) -> Bool {
+        let inputs = node.inputs.compactMap { $0 }
+        guard let x = inputs.first, graph[x].dtype == .float32, graph[x].constant == nil else { return false }
+        let available = inputs.allSatisfy { int8Values.contains($0) }
+        switch node.op {
+        case .conv, .fullyConnected:
+            guard inputs.count > 1, graph[inputs[1]].constant?.dtype == .float32,
+                inputs.dropFirst(2).allSatisfy({ graph[$0].constant?.dtype == .float32 })
+            else { return false }
+            return recipe.covers(layer: node.name)
+        case .pool, .reshape, .transpose, .slice, .concat, .unary: return available
+        case .pad(_, _, let value): return available && value == 0
+        case .reduce(let reduction, let axes, _):
+            let rank = graph[x].shape.rank
+            let spatial = Set(1..<max(rank - 1, 1))
+            return available && reduction == .mean && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
+        case .binary(let op, _):
+            return available && (op == .add || op == .subtract) && graph[inputs[0]].shape == graph[inputs[1]].shape
+        default: return false
+        }
+    }
+}

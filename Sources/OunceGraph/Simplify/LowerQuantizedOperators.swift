@@ -1,0 +1,108 @@
+/// Makes an int8 operator of a float operator between dequantise and quantise nodes (the QDQ form of ONNX models).
+///
+/// Source: ONNX Runtime, "Quantize ONNX models", QDQ representation.
+struct LowerQuantizedOperators: Rule {
+    func rewrite(_ node: Node, in sweep: inout Sweep) throws(GraphError) -> Rewrite? {
+        guard case .quantize = node.op, let encoding = sweep.output(node)?.encoding,
+            encoding.affine?.axis == nil, let float = sweep.soleProducer(node, 0),
+            sweep.output(float)?.dtype == .float32
+        else { return nil }
+        switch float.op {
+        case .conv, .fullyConnected: return layer(float, for: node, in: &sweep)
+        case .concat: return try concat(float, encoding, for: node, in: &sweep)
+        case .binary(let binary, _) where binary == .add || binary == .subtract:
+            guard let a = quantized(float, 0, in: sweep), let b = quantized(float, 1, in: sweep),
+                sweep[a].shape == sweep[b].shape
+            else { return nil }
+            return .node(float.op, [a, b], for: node)
+        case .pool(let pool) where pool.kind == .average: return requantizing(float, for: node, in: sweep)
+        case .reduce(.mean, _, _), .unary, .softmax: return requantizing(float, for: node, in: sweep)
+        case .pool, .reduce(.max, _, _), .reduce(.min, _, _), .reshape, .transpose, .slice, .pad:
+            return try keepingEncoding(float, encoding, for: node, in: &sweep)
+        default: return nil
+        }
+    }
+
+    /// The int8 value that input `index` dequantises.
+    private func quantized(_ node: Node, _ index: Int, in sweep: Sweep) -> ValueID? {
+        guard let before = sweep.producer(node, index), case .dequantize = before.op, let id = before.inputs[0],
+            sweep[id].dtype == .int8, sweep[id].encoding.affine?.isPerTensor == true
+        else { return nil }
+        return id
+    }
+
+    private func requantizing(_ float: Node, for node: Node, in sweep: Sweep) -> Rewrite? {
+        quantized(float, 0, in: sweep).map { .node(float.op, [$0], for: node) }
+    }
+
+    /// Operators that only move or choose numbers give them in the encoding in which they get them.
+    private func keepingEncoding(
+        _ float: Node, _ encoding: Encoding, for node: Node, in sweep: inout Sweep
+    ) throws(GraphError) -> Rewrite? {
+        guard let x = quantized(float, 0, in: sweep) else { return nil }
+        if sweep[x].encoding == encoding { return .node(float.op, [x], for: node) }
+        let (moved, id) = try sweep.makeNode(float.op, [x], name: float.name, encoding: sweep[x].encoding)
+        return .nodes([moved, Node(name: node.name, op: .quantize, inputs: [id], outputs: node.outputs)])
+    }
+
+    private func concat(
+        _ float: Node, _ encoding: Encoding, for node: Node, in sweep: inout Sweep
+    ) throws(GraphError) -> Rewrite? {
+        var parts: [ValueID] = []
+        for index in float.inputs.indices {
+            guard let part = quantized(float, index, in: sweep) else { return nil }
+            parts.append(part)
+        }
+        var nodes: [Node] = []
+        for (index, part) in parts.enumerated() where sweep[part].encoding != encoding {
+            let (quantize, id) = try sweep.makeNode(.quantize, [part], name: float.name, encoding: encoding)
+            nodes.append(quantize)
+            parts[index] = id
+        }
+        return .nodes(nodes + [Node(name: float.name, op: float.op, inputs: parts, outputs: node.outputs)])
+    }
+
+    private func layer(_ float: Node, for node: Node, in sweep: inout Sweep) -> Rewrite? {
+        guard let x = quantized(float, 0, in: sweep), let input = sweep[x].encoding.affine,
+            let dequantize = sweep.producer(float, 1), case .dequantize = dequantize.op,
+            let weightsID = dequantize.inputs[0], let affine = sweep[weightsID].encoding.affine,
+            let weights = sweep[weightsID].constant, weights.dtype == .int8,
+            affine.axis == nil || affine.axis == 0, affine.zeroPoints.allSatisfy({ $0 == 0 })
+        else { return nil }
+        let scales = affine.scales.map { Double($0) * Double(input.scale) }
+        var inputs: [ValueID?] = [x, weightsID]
+        if float.inputs.count > 2, let bias = float.inputs[2] {
+            guard let quantized = self.bias(float, scales: scales, in: sweep) else { return nil }
+            let encoding = AffineQuantization(
+                scales: scales.map { Float($0) }, zeroPoints: scales.map { _ in 0 }, axis: affine.axis)
+            guard encoding.scales.allSatisfy({ $0.isFinite && $0 > 0 }) else { return nil }
+            inputs.append(sweep.addConstant(quantized, name: sweep[bias].name, encoding: .affine(encoding)))
+        }
+        return .node(float.op, inputs, for: node)
+    }
+
+    /// The bias in units of the accumulator.
+    private func bias(_ layer: Node, scales: [Double], in sweep: Sweep) -> Tensor? {
+        let numbers: [Double]
+        if let floats = sweep.floats(layer, 2) {
+            numbers = floats.map { Double($0) }
+        } else if let dequantize = sweep.producer(layer, 2), case .dequantize = dequantize.op,
+            let stored = sweep.input(dequantize, 0), let constant = stored.constant,
+            let affine = stored.encoding.affine, !affine.scales.isEmpty
+        {
+            numbers = constant.doubles().enumerated().map { index, q in
+                let channel = affine.axis == nil ? 0 : index
+                return (q - Double(affine.zeroPoints[channel])) * Double(affine.scales[channel])
+            }
+        } else {
+            return nil
+        }
+        var quantized: [Int32] = []
+        for (index, number) in numbers.enumerated() {
+            let units = (number / scales[scales.count == 1 ? 0 : index]).rounded(.toNearestOrEven)
+            guard let exact = Int32(exactly: units) else { return nil }
+            quantized.append(exact)
+        }
+        return Tensor(quantized)
+    }
+}

@@ -1,0 +1,97 @@
+import Glibc
+import OunceGraph
+
+/// Latency over repeated runs, in milliseconds.
+package struct LatencyStatistics: Codable, Sendable, Hashable {
+    package var medianMilliseconds: Double
+    package var p10Milliseconds: Double
+    package var p90Milliseconds: Double
+    package var p99Milliseconds: Double
+    package var runs: Int
+    package var threads: Int
+
+    /// - Parameter samples: milliseconds; at least one.
+    package init(samples: [Double], threads: Int) {
+        let sorted = samples.sorted()
+        func percentile(_ share: Double) -> Double {
+            sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(share * Double(sorted.count - 1) + 0.5))]
+        }
+        medianMilliseconds = percentile(0.5)
+        p10Milliseconds = percentile(0.1)
+        p90Milliseconds = percentile(0.9)
+        p99Milliseconds = percentile(0.99)
+        runs = samples.count
+        self.threads = threads
+    }
+}
+
+/// What one step of a plan takes.
+package struct StepTiming: Sendable {
+    /// The node in the user's framework.
+    package var node: String
+    package var kernel: String
+    package var threads: Int
+    package var macs: Int
+    package var medianMilliseconds: Double
+}
+
+extension Model {
+    /// Seconds on a clock that never jumps.
+    package static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// Runs the model again and again, the inputs in place, and times each run.
+    ///
+    /// - Parameters:
+    ///   - inputs: in the order of the model's inputs; nil measures with zeros and extents of 1 for unknown ones.
+    ///   - seconds: how long, after a short warm-up; at least three runs.
+    package func measureLatency(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError) -> LatencyStatistics {
+        let session = try preparedSession(given)
+        let start = Self.now()
+        repeat { session.run() } while Self.now() - start < seconds / 5
+        var samples: [Double] = []
+        let begin = Self.now()
+        var last = begin
+        while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
+            session.run()
+            let now = Self.now()
+            samples.append((now - last) * 1e3)
+            last = now
+        }
+        return LatencyStatistics(samples: samples, threads: threads)
+    }
+
+    /// Times each step on its own; the sum is a little over the time of a whole run.
+    package func measureSteps(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError) -> [StepTiming] {
+        let session = try preparedSession(given)
+        var samples = [[Double]](repeating: [], count: session.plan.steps.count)
+        session.run()
+        let begin = Self.now()
+        repeat {
+            var last = Self.now()
+            for index in samples.indices {
+                session.run(step: index)
+                let now = Self.now()
+                samples[index].append((now - last) * 1e3)
+                last = now
+            }
+        } while Self.now() - begin < seconds
+        return zip(session.plan.steps, samples).map { step, samples in
+            StepTiming(
+                node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs,
+                medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds)
+        }
+    }
+
+    private func preparedSession(_ given: [Tensor]?) throws(RuntimeError) -> Session {
+        let shapes = given?.map(\.shape) ?? inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
+        let session = try measuringSession(shapes: shapes)
+        for (tensor, buffer) in zip(given ?? [], session.plan.inputBuffers) {
+            session.bytes(of: buffer).copyMemory(from: tensor.bytes)
+        }
+        return session
+    }
+}

@@ -1,0 +1,136 @@
+import COunceKernels
+import OunceGraph
+
+/// Packed weights, shared by the plans of a model.
+final class PackedWeights: @unchecked Sendable {
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(byteCount: Int) {
+        bytes = .allocate(byteCount: byteCount + TensorStorage.slack, alignment: 64)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit { bytes.deallocate() }
+}
+
+/// One step of a plan: a kernel or a generic loop with everything it needs but the arena.
+struct PlannedStep: Sendable {
+    let node: String
+    let kernelName: String
+    let run: GenericStep
+    let parameters: StepParameters
+    let packed: PackedWeights?
+    let inputs: [Operand]
+    let output: Int
+    let units: Int
+    /// Threads that it is split over.
+    let threads: Int
+    let macs: Int
+}
+
+/// A model prepared for one set of input shapes: immutable, shared by the sessions that run it.
+final class Plan: Sendable {
+    let steps: [PlannedStep]
+    let buffers: [PlannedBuffer]
+    let arenaBytes: Int
+    /// Scratch of one thread.
+    let scratchBytes: Int
+    let threads: Int
+    let inputBuffers: [Int]
+    let outputBuffers: [Int]
+    let outputTypes: [TensorType]
+
+    /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
+    private static let minimumCostPerThread = 200_000
+
+    /// - Parameter graph: with static shapes.
+    /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
+    init(
+        graph: Graph, isas: InstructionSets, threads: Int, memoryLimit: Int?, weights: inout [String: PackedWeights]
+    ) throws(RuntimeError) {
+        let lowering = try Lowering(graph)
+        var buffers = lowering.buffers
+        guard let arena = MemoryPlanner.plan(&buffers, steps: lowering.steps.count) else {
+            throw RuntimeError(.memory, "the tensors of this model do not fit an address space")
+        }
+        self.threads = max(1, min(threads, ThreadPool.maximumThreads))
+        try Self.check(arena, limit: memoryLimit, what: "intermediate tensors")
+        var scratch = 0
+        var planned: [PlannedStep] = []
+        for step in lowering.steps {
+            planned.append(
+                try Self.plan(
+                    step, isas: isas, threads: self.threads, memoryLimit: memoryLimit, weights: &weights,
+                    scratch: &scratch))
+        }
+        steps = planned
+        self.buffers = buffers
+        arenaBytes = arena
+        scratchBytes = (scratch + 63) / 64 * 64
+        inputBuffers = lowering.inputBuffers
+        outputBuffers = lowering.outputBuffers
+        outputTypes = graph.outputs.map { graph[$0].type }
+        let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
+        try Self.check(arena + packed + scratchBytes * self.threads, limit: memoryLimit, what: "weights and tensors")
+    }
+
+    private static func check(_ bytes: Int, limit: Int?, what: String) throws(RuntimeError) {
+        guard let limit, bytes > limit else { return }
+        throw RuntimeError(
+            .memory, "\(what) take \(bytes) bytes, the device profile allows \(limit); raise its memory or take a "
+                + "smaller model or batch")
+    }
+
+    private static func plan(
+        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?,
+        weights: inout [String: PackedWeights], scratch: inout Int
+    ) throws(RuntimeError) -> PlannedStep {
+        func split(_ units: Int) -> Int {
+            max(1, min(threads, units, step.cost / minimumCostPerThread))
+        }
+        switch step.work {
+        case .generic(let name, let run):
+            return PlannedStep(
+                node: step.node, kernelName: name, run: run, parameters: step.parameters, packed: nil,
+                inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
+        case .kernel(let family):
+            let params = UnsafeRawPointer(step.parameters.pointer)
+            let kernels =
+                step.weights.map { weights in
+                    weights.withPointers {
+                        KernelTable.candidates(family, params: params, weights: $0, isas: isas)
+                    }
+                } ?? KernelTable.candidates(family, params: params, weights: nil, isas: isas)
+            guard let kernel = kernels.last, let run = kernel.entry.pointee.run,
+                let units = kernel.entry.pointee.units
+            else {
+                throw RuntimeError(
+                    .unsupported, "\(step.node): no kernel of \(String(cString: ounce_family_name(family))) takes this step")
+            }
+            var packed: PackedWeights?
+            if let stepWeights = step.weights {
+                packed = try pack(step, stepWeights, kernel, limit: memoryLimit, into: &weights)
+            }
+            scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
+            let count = Int(clamping: units(params))
+            return PlannedStep(
+                node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
+                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs)
+        }
+    }
+
+    private static func pack(
+        _ step: LoweredStep, _ source: StepWeights, _ kernel: Kernel, limit: Int?,
+        into weights: inout [String: PackedWeights]
+    ) throws(RuntimeError) -> PackedWeights? {
+        guard let size = kernel.entry.pointee.packed_size, let pack = kernel.entry.pointee.pack else { return nil }
+        let key = "\(step.packingKey) \(kernel.name)"
+        if let known = weights[key] { return known }
+        let bytes = Int(clamping: size(step.parameters.pointer))
+        try check(bytes, limit: limit, what: "the weights of \(step.node)")
+        let packed = PackedWeights(byteCount: bytes)
+        source.withPointers { pack(step.parameters.pointer, $0, packed.bytes.baseAddress) }
+        weights[key] = packed
+        return packed
+    }
+}

@@ -1,0 +1,85 @@
+import COunceKernels
+import Glibc
+import OunceGraph
+
+/// One arena and the calls that work in it: runs one inference at a time.
+///
+/// Everything is laid out when it is made; a run neither allocates nor counts references.
+final class Session: @unchecked Sendable {
+    let plan: Plan
+
+    private struct Record {
+        var run: GenericStep
+        var call: ounce_call
+        var units: Int64
+        var threads: Int32
+        var scratchBytes: Int
+    }
+
+    private let arena: UnsafeMutableRawBufferPointer
+    private let records: UnsafeMutableBufferPointer<Record>
+
+    init(plan: Plan) {
+        self.plan = plan
+        let scratch = plan.scratchBytes * plan.threads
+        arena = .allocate(byteCount: plan.arenaBytes + scratch + 2 * TensorStorage.slack, alignment: 64)
+        arena.initializeMemory(as: UInt8.self, repeating: 0)
+        let base = arena.baseAddress.unsafelyUnwrapped
+        func address(_ operand: Operand) -> UnsafeRawPointer? {
+            switch operand {
+            case .buffer(let index): UnsafeRawPointer(base + plan.buffers[index].offset)
+            case .constant(let tensor): tensor.bytes.baseAddress
+            }
+        }
+        let scratchBase = base + (plan.arenaBytes + 63) / 64 * 64
+        records = .allocate(capacity: plan.steps.count)
+        for (index, step) in plan.steps.enumerated() {
+            let call = ounce_call(
+                params: step.parameters.pointer, packed: step.packed.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? nil,
+                in: (
+                    step.inputs.first.map(address) ?? nil,
+                    step.inputs.count > 1 ? address(step.inputs[1]) : nil
+                ),
+                out: base + plan.buffers[step.output].offset, scratch: scratchBase)
+            records.initializeElement(
+                at: index,
+                to: Record(
+                    run: step.run, call: call, units: Int64(step.units), threads: Int32(step.threads),
+                    scratchBytes: plan.scratchBytes))
+        }
+    }
+
+    deinit {
+        records.deinitialize().deallocate()
+        arena.deallocate()
+    }
+
+    var byteCount: Int { arena.count }
+
+    /// The bytes of an input or output in the arena.
+    func bytes(of buffer: Int) -> UnsafeMutableRawBufferPointer {
+        let planned = plan.buffers[buffer]
+        return UnsafeMutableRawBufferPointer(rebasing: arena[planned.offset..<(planned.offset + planned.byteCount)])
+    }
+
+    /// Runs every step.
+    func run() {
+        for index in 0..<records.count { run(step: index) }
+    }
+
+    /// Runs one step; the steps before it must have run.
+    func run(step index: Int) {
+        let record = records.baseAddress.unsafelyUnwrapped + index
+        if record.pointee.threads == 1 {
+            withUnsafePointer(to: record.pointee.call) { record.pointee.run($0, 0, record.pointee.units) }
+        } else {
+            ThreadPool.shared.run(threads: Int(record.pointee.threads), context: record) { context, part in
+                let record = context.assumingMemoryBound(to: Record.self)
+                var call = record.pointee.call
+                call.scratch = call.scratch.map { $0 + Int(part) * record.pointee.scratchBytes }
+                let (units, threads) = (record.pointee.units, Int64(record.pointee.threads))
+                record.pointee.run(&call, units * Int64(part) / threads, units * Int64(part + 1) / threads)
+            }
+        }
+    }
+}

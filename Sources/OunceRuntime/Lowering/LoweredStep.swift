@@ -1,0 +1,64 @@
+import COunceKernels
+import OunceGraph
+
+/// Parameters of a step: a C structure of its family, or the structure of a generic loop, at an address that stays.
+final class StepParameters: @unchecked Sendable {
+    let pointer: UnsafeMutableRawPointer
+    /// What the structure points into.
+    private let owned: [Tensor]
+    private let destroy: (UnsafeMutableRawPointer) -> Void
+
+    init<T>(_ value: T, owning: [Tensor] = []) {
+        let typed = UnsafeMutablePointer<T>.allocate(capacity: 1)
+        typed.initialize(to: value)
+        pointer = UnsafeMutableRawPointer(typed)
+        owned = owning
+        destroy = { raw in
+            let typed = raw.assumingMemoryBound(to: T.self)
+            typed.deinitialize(count: 1)
+            typed.deallocate()
+        }
+    }
+
+    deinit { destroy(pointer) }
+}
+
+/// The constants that a convolution packs when its kernel is chosen.
+struct StepWeights: Sendable {
+    var weights: Tensor
+    var bias: Tensor?
+    var scale: Tensor?
+
+    func withPointers<R>(_ body: (UnsafePointer<ounce_conv_weights>) throws -> R) rethrows -> R {
+        var pointers = ounce_conv_weights(
+            weights: weights.bytes.baseAddress, bias: bias?.bytes.baseAddress,
+            scale: scale?.bytes.baseAddress?.assumingMemoryBound(to: Float.self))
+        return try withUnsafePointer(to: &pointers, body)
+    }
+}
+
+/// One step before its kernel is chosen.
+struct LoweredStep: Sendable {
+    enum Work: Sendable {
+        /// A family of the kernel table.
+        case kernel(ounce_family)
+        /// A plain loop for an operator that is never hot.
+        case generic(name: String, run: GenericStep)
+    }
+    /// The node in the user's framework that this step belongs to.
+    var node: String
+    var work: Work
+    var parameters: StepParameters
+    var weights: StepWeights?
+    var inputs: [Operand]
+    var output: Int
+    /// Multiply-accumulates, or elements for steps that have none: what decides about threads.
+    var cost: Int
+    /// Multiply-accumulates, for reports.
+    var macs: Int
+    /// Identifies the packed weights among the plans of one model: the same node and role pack the same bytes.
+    var packingKey: String
+}
+
+/// Same face as a kernel's `run`, one unit.
+typealias GenericStep = @convention(c) (UnsafePointer<ounce_call>?, Int64, Int64) -> Void

@@ -1,0 +1,143 @@
+import COunceKernels
+import OunceGraph
+
+/// Turns a graph with known shapes into steps over planned buffers.
+///
+/// Every step belongs to a family of the kernel table, or is a generic loop. What has no int8 kernel runs as
+/// dequantise, float, quantise: the same bits everywhere, because each part gives them.
+struct Lowering {
+    let graph: Graph
+    private(set) var steps: [LoweredStep] = []
+    private(set) var buffers: [PlannedBuffer] = []
+    /// The buffer of each value that is made at run time. Reshapes share one.
+    private var bufferOf: [ValueID: Int] = [:]
+    private(set) var inputBuffers: [Int] = []
+    private(set) var outputBuffers: [Int] = []
+
+    /// - Throws: `.unsupported` with every node that cannot run, by name.
+    init(_ graph: Graph) throws(RuntimeError) {
+        self.graph = graph
+        for input in graph.inputs {
+            let index = newBuffer(byteCount: byteCount(input))
+            bufferOf[input] = index
+            inputBuffers.append(index)
+        }
+        var problems: [String] = []
+        for node in graph.nodes {
+            do {
+                try lower(node)
+            } catch {
+                problems.append("\(node.name): \(error.message)")
+                for output in node.outputs { bufferOf[output] = newBuffer(byteCount: byteCount(output)) }
+            }
+        }
+        guard problems.isEmpty else {
+            throw RuntimeError(
+                .unsupported, "no kernel can run \(problems.count == 1 ? "this step" : "these steps"): "
+                    + problems.joined(separator: "; "))
+        }
+        for output in graph.outputs { outputBuffers.append(try outputBuffer(for: output)) }
+        let end = max(steps.count - 1, 0)
+        for index in inputBuffers { buffers[index].firstStep = 0 }
+        for index in outputBuffers { buffers[index].lastStep = end }
+    }
+
+    /// An output buffer of its own, so that outputs are neither inputs, constants nor one another.
+    private mutating func outputBuffer(for output: ValueID) throws(RuntimeError) -> Int {
+        if let index = bufferOf[output], !inputBuffers.contains(index), !outputBuffers.contains(index) { return index }
+        let index = newBuffer(byteCount: byteCount(output))
+        let value = graph[output]
+        copy(
+            CopyBox(extent: [value.shape.elementCount ?? 0], inStride: [1], outStride: [1]),
+            elementSize: value.dtype.byteSize, from: try operand(output), to: index, node: value.name)
+        return index
+    }
+
+    // MARK: What the families use
+
+    func byteCount(_ id: ValueID) -> Int { (graph[id].shape.elementCount ?? 0) * graph[id].dtype.byteSize }
+
+    func elementCount(_ id: ValueID) -> Int { graph[id].shape.elementCount ?? 0 }
+
+    mutating func newBuffer(byteCount: Int) -> Int {
+        buffers.append(PlannedBuffer(byteCount: byteCount, firstStep: steps.count, lastStep: steps.count))
+        return buffers.count - 1
+    }
+
+    /// The buffer that `node` writes its output to.
+    mutating func outputOf(_ node: Node) -> Int {
+        let index = newBuffer(byteCount: byteCount(node.outputs[0]))
+        bufferOf[node.outputs[0]] = index
+        return index
+    }
+
+    mutating func setBuffer(of value: ValueID, to index: Int) { bufferOf[value] = index }
+
+    /// Makes `output` another name for the bytes of `input`.
+    mutating func alias(_ output: ValueID, to input: ValueID) throws(RuntimeError) {
+        if case .buffer(let index) = try operand(input) {
+            bufferOf[output] = index
+        } else {
+            let index = newBuffer(byteCount: byteCount(output))
+            copy(
+                CopyBox(extent: [elementCount(output)], inStride: [1], outStride: [1]),
+                elementSize: graph[output].dtype.byteSize, from: try operand(input), to: index,
+                node: graph[output].name)
+            bufferOf[output] = index
+        }
+    }
+
+    func operand(_ id: ValueID) throws(RuntimeError) -> Operand {
+        if let index = bufferOf[id] { return .buffer(index) }
+        if let constant = graph[id].constant { return .constant(constant) }
+        throw RuntimeError(.unsupported, "the value \(graph[id].name) is made by no node")
+    }
+
+    func input(_ node: Node, _ index: Int) throws(RuntimeError) -> ValueID {
+        guard index < node.inputs.count, let id = node.inputs[index] else {
+            throw RuntimeError(.unsupported, "input \(index) is missing")
+        }
+        return id
+    }
+
+    mutating func emit(_ step: LoweredStep) {
+        let now = steps.count
+        for case .buffer(let index) in step.inputs { buffers[index].lastStep = max(buffers[index].lastStep, now) }
+        buffers[step.output].lastStep = max(buffers[step.output].lastStep, now)
+        steps.append(step)
+    }
+
+    /// A step of a family that packs nothing.
+    mutating func emit<Parameters>(
+        _ family: ounce_family, _ parameters: Parameters, owning: [Tensor] = [], inputs: [Operand], output: Int,
+        cost: Int, node: String
+    ) {
+        emit(
+            LoweredStep(
+                node: node, work: .kernel(family), parameters: StepParameters(parameters, owning: owning), weights: nil,
+                inputs: inputs, output: output, cost: cost, macs: 0, packingKey: ""))
+    }
+
+    private mutating func lower(_ node: Node) throws(RuntimeError) {
+        switch node.op {
+        case .conv(let conv): try lowerConvolution(node, conv)
+        case .fullyConnected(let activation): try lowerFullyConnected(node, activation)
+        case .pool(let pool): try lowerPooling(node, pool)
+        case .reduce(let reduction, let axes, _): try lowerReduction(node, reduction, axes: axes)
+        case .binary(let op, let activation): try lowerBinary(node, op, activation)
+        case .unary(let op): try lowerUnary(node, op)
+        case .softmax(let axis): try lowerSoftmax(node, axis: axis)
+        case .reshape: try alias(node.outputs[0], to: try input(node, 0))
+        case .transpose(let permutation): try lowerTranspose(node, permutation)
+        case .concat(let axis): try lowerConcat(node, axis: axis)
+        case .slice(let ranges): try lowerSlice(node, ranges)
+        case .pad(let before, let after, let value): try lowerPad(node, before: before, after: after, value: value)
+        case .quantize: try lowerQuantize(node)
+        case .dequantize: try lowerDequantize(node)
+        case .cast: try lowerCast(node)
+        case .matMul: try lowerMatMul(node)
+        case .batchNormalization:
+            throw RuntimeError(.unsupported, "batch normalisation is left; simplify the graph before it is lowered")
+        }
+    }
+}

@@ -1,0 +1,259 @@
+// The naive reference: written from the contract alone, one element at a time.
+#include "kernel_tests.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+static float clamp_float(float v, float lo, float hi) {
+    if (lo > v) v = lo;
+    if (hi < v) v = hi;
+    return v;
+}
+
+static int8_t round_to_int8(float v, int out_min, int out_max, int zero) {
+    const float lo = (float)(out_min - zero), hi = (float)(out_max - zero);
+    if (!(v > lo)) v = lo;
+    if (!(v < hi)) v = hi;
+    return (int8_t)(lrintf(v) + zero);
+}
+
+// The low 32 bits: what an accumulator that wraps around holds.
+static int32_t wrap(int64_t v) { return (int32_t)(uint32_t)(uint64_t)v; }
+
+static int conv(const step *s, void *out, int is_float) {
+    const ounce_conv_params *p = &s->p.conv;
+    const int gi = p->in_c / p->groups, go = p->out_c / p->groups;
+    int good = 1;
+    for (int b = 0; b < p->batch; b++)
+        for (int y = 0; y < p->out_h; y++)
+            for (int x = 0; x < p->out_w; x++)
+                for (int n = 0; n < p->out_c; n++) {
+                    const int64_t o = b * p->out_image + y * p->out_row + x * p->out_pixel + n;
+                    float f = is_float && s->weights.bias ? ((const float *)s->weights.bias)[n] : 0;
+                    int64_t i = !is_float && s->weights.bias ? ((const int32_t *)s->weights.bias)[n] : 0;
+                    double exact = f, size = fabs(f);
+                    for (int ky = 0; ky < p->kernel_h; ky++)
+                        for (int kx = 0; kx < p->kernel_w; kx++)
+                            for (int c = 0; c < gi; c++) {
+                                const int64_t a = b * p->in_image + (y * p->stride_h + ky * p->dilation_h) * p->in_row +
+                                                  (x * p->stride_w + kx * p->dilation_w) * p->in_pixel + n / go * gi + c;
+                                const int64_t w = (((int64_t)n * p->kernel_h + ky) * p->kernel_w + kx) * gi + c;
+                                if (is_float) {
+                                    const float fa = ((const float *)s->in[0])[a];
+                                    const float fw = ((const float *)s->weights.weights)[w];
+                                    f = fmaf(fa, fw, f);
+                                    exact += (double)fa * fw;
+                                    size += fabs((double)fa * fw);
+                                } else {
+                                    i += (int64_t)(((const int8_t *)s->in[0])[a] - p->in_zero) *
+                                         ((const int8_t *)s->weights.weights)[w];
+                                }
+                            }
+                    if (is_float) {
+                        if (size < 1e38 && fabs(f - exact) > 1e-5 * size + 1e-40) good = 0;
+                        ((float *)out)[o] = clamp_float(f, p->min, p->max);
+                    } else {
+                        ((int8_t *)out)[o] =
+                            round_to_int8((float)wrap(i) * s->weights.scale[n], p->out_min, p->out_max, p->out_zero);
+                    }
+                }
+    return good;
+}
+
+static void pool(const step *s, void *out) {
+    const ounce_pool_params *p = &s->p.pool;
+    const int is_float = s->family == OUNCE_MAXPOOL_F32 || s->family == OUNCE_AVGPOOL_F32;
+    const int is_max = s->family == OUNCE_MAXPOOL_F32 || s->family == OUNCE_MAXPOOL_S8;
+    for (int b = 0; b < p->batch; b++)
+        for (int oy = 0; oy < p->out_h; oy++)
+            for (int ox = 0; ox < p->out_w; ox++)
+                for (int c = 0; c < p->channels; c++) {
+                    float sum = 0, top = -INFINITY;
+                    int64_t isum = 0, count = 0;
+                    int itop = p->out_min;
+                    for (int ky = 0; ky < p->kernel_h; ky++)
+                        for (int kx = 0; kx < p->kernel_w; kx++) {
+                            const int y = oy * p->stride_h - p->pad_top + ky * p->dilation_h;
+                            const int x = ox * p->stride_w - p->pad_left + kx * p->dilation_w;
+                            if (y < 0 || y >= p->in_h || x < 0 || x >= p->in_w) continue;
+                            const int64_t a = b * p->in_image + y * p->in_row + x * p->in_pixel + c;
+                            count++;
+                            if (is_float) {
+                                const float v = ((const float *)s->in[0])[a];
+                                sum = sum + v;
+                                if (v > top) top = v;
+                            } else {
+                                const int v = ((const int8_t *)s->in[0])[a];
+                                isum += v;
+                                if (v > itop) itop = v;
+                            }
+                        }
+                    int64_t divisor = p->count_padding ? (int64_t)p->kernel_h * p->kernel_w : count;
+                    if (divisor == 0) divisor = 1;
+                    const int64_t o = b * p->out_image + oy * p->out_row + ox * p->out_pixel + c;
+                    if (is_float) {
+                        ((float *)out)[o] = clamp_float(is_max ? top : sum / (float)divisor, p->min, p->max);
+                    } else if (is_max) {
+                        ((int8_t *)out)[o] = (int8_t)(itop > p->out_max ? p->out_max : itop);
+                    } else {
+                        ((int8_t *)out)[o] = round_to_int8((float)(isum - count * p->in_zero) * (p->scale / (float)divisor),
+                                                           p->out_min, p->out_max, p->out_zero);
+                    }
+                }
+}
+
+static void binary(const step *s, float *out) {
+    const ounce_binary_params *p = &s->p.binary;
+    int64_t total = 1;
+    for (int axis = 0; axis < p->rank; axis++) total *= p->extent[axis];
+    for (int64_t i = 0; i < total; i++) {
+        int64_t rest = i, at[2] = {0, 0};
+        for (int axis = p->rank - 1; axis >= 0; axis--) {
+            for (int k = 0; k < 2; k++) at[k] += rest % p->extent[axis] * p->stride[k][axis];
+            rest /= p->extent[axis];
+        }
+        const float a = ((const float *)s->in[0])[at[0]], b = ((const float *)s->in[1])[at[1]];
+        float v = 0;
+        if (p->op == OUNCE_ADD) v = a + b;
+        if (p->op == OUNCE_SUB) v = a - b;
+        if (p->op == OUNCE_MUL) v = a * b;
+        if (p->op == OUNCE_DIV) v = a / b;
+        if (p->op == OUNCE_MIN) v = a < b ? a : b;
+        if (p->op == OUNCE_MAX) v = a > b ? a : b;
+        out[i] = clamp_float(v, p->min, p->max);
+    }
+}
+
+static void softmax(const step *s, void *out, int is_float) {
+    const ounce_softmax_params *p = &s->p.softmax;
+    for (int64_t row = 0; row < p->rows; row++) {
+        float x[2048], e[2048], lanes[16] = {0}, max = -INFINITY;
+        for (int64_t i = 0; i < p->columns; i++) {
+            const int64_t at = row * p->columns + i;
+            x[i] = is_float ? ((const float *)s->in[0])[at] : (float)((const int8_t *)s->in[0])[at];
+            if (x[i] > max) max = x[i];
+        }
+        for (int64_t i = 0; i < p->columns; i++) {
+            const float difference = x[i] - max;
+            e[i] = ounce_exp(is_float ? difference : difference * p->in_scale);
+            lanes[i % 16] = lanes[i % 16] + e[i];
+        }
+        for (int step = 8; step > 0; step /= 2)
+            for (int i = 0; i < step; i++) lanes[i] = lanes[i] + lanes[i + step];
+        for (int64_t i = 0; i < p->columns; i++) {
+            const float v = e[i] / lanes[0];
+            if (is_float) ((float *)out)[row * p->columns + i] = v;
+            else ((int8_t *)out)[row * p->columns + i] = round_to_int8(v / p->out_scale, -128, 127, p->out_zero);
+        }
+    }
+}
+
+static void copy(const step *s, char *out) {
+    const ounce_copy_params *p = &s->p.copy;
+    const int64_t size = p->element_size;
+    for (int64_t i = 0; i < p->fill_count; i++) memcpy(out + i * size, &p->fill, (size_t)size);
+    int64_t total = 1;
+    for (int axis = 0; axis < p->rank; axis++) total *= p->extent[axis];
+    for (int64_t i = 0; i < total; i++) {
+        int64_t rest = i, from = p->in_offset, to = p->out_offset;
+        for (int axis = p->rank - 1; axis >= 0; axis--) {
+            from += rest % p->extent[axis] * p->in_stride[axis];
+            to += rest % p->extent[axis] * p->out_stride[axis];
+            rest /= p->extent[axis];
+        }
+        memcpy(out + to * size, (const char *)s->in[0] + from * size, (size_t)size);
+    }
+}
+
+int reference(const step *s, void *out) {
+    float *f = out;
+    int8_t *q = out;
+    const int8_t *a = s->in[0], *b = s->in[1];
+    const float *x = s->in[0];
+    switch (s->family) {
+    case OUNCE_CONV_F32:
+    case OUNCE_DWCONV_F32: return conv(s, out, 1);
+    case OUNCE_CONV_S8:
+    case OUNCE_DWCONV_S8: return conv(s, out, 0);
+    case OUNCE_MAXPOOL_F32:
+    case OUNCE_MAXPOOL_S8:
+    case OUNCE_AVGPOOL_F32:
+    case OUNCE_AVGPOOL_S8: pool(s, out); return 1;
+    case OUNCE_BINARY_F32: binary(s, out); return 1;
+    case OUNCE_ADD_S8: {
+        const ounce_add_s8_params *p = &s->p.add;
+        for (int64_t i = 0; i < p->count; i++) {
+            const float u = (float)(a[i] - p->zero[0]) * p->scale[0], v = (float)(b[i] - p->zero[1]) * p->scale[1];
+            q[i] = round_to_int8(u + v, p->out_min, p->out_max, p->out_zero);
+        }
+        return 1;
+    }
+    case OUNCE_UNARY_F32:
+        for (int64_t i = 0; i < s->p.unary.count; i++)
+            f[i] = ounce_unary(s->p.unary.op, s->p.unary.alpha, s->p.unary.beta, x[i]);
+        return 1;
+    case OUNCE_LUT_S8:
+        for (int64_t i = 0; i < s->p.lut.count; i++) q[i] = s->p.lut.table[(uint8_t)a[i]];
+        return 1;
+    case OUNCE_SOFTMAX_F32: softmax(s, out, 1); return 1;
+    case OUNCE_SOFTMAX_S8: softmax(s, out, 0); return 1;
+    case OUNCE_QUANTIZE:
+        for (int64_t i = 0; i < s->p.quantize.count; i++) {
+            const int64_t c = i % s->p.quantize.channels;
+            const float v = x[i] / s->p.quantize.scales[c];
+            q[i] = round_to_int8(isnan(v) ? 0 : v, -128, 127, s->p.quantize.zeros[c]);
+        }
+        return 1;
+    case OUNCE_DEQUANTIZE:
+        for (int64_t i = 0; i < s->p.quantize.count; i++) {
+            const int64_t c = i % s->p.quantize.channels;
+            f[i] = (float)(a[i] - s->p.quantize.zeros[c]) * s->p.quantize.scales[c];
+        }
+        return 1;
+    case OUNCE_COPY: copy(s, out); return 1;
+    case OUNCE_FAMILY_COUNT: break;
+    }
+    return 0;
+}
+
+int has_float_output(const step *s) {
+    return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
+           s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
+           s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE;
+}
+
+static double logistic(double x) { return 1 / (1 + exp(-x)); }
+
+static int check_polynomial(const char *name, float (*ours)(float), double (*exact)(double), float low, float high) {
+    double worst = 0;
+    float worst_at = 0;
+    for (int i = 0; i < 200000; i++) {
+        const float x = random_float(low, high), y = ours(x);
+        const double d = exact(x);
+        const float rounded = (float)d;
+        if (isinf(rounded) && isinf(y)) continue;
+        const double unit = fmax(nextafterf(fabsf(rounded), INFINITY) - fabsf(rounded), 1.4e-45);
+        const double error = fabs(y - d) / unit;
+        if (!(error <= worst)) worst = error, worst_at = x;
+    }
+    const int good = worst <= 3 && isnan(ours(NAN));
+    printf("  %s on [%g, %g]: at most %.2f ulp, at %.9g%s\n", name, low, high, worst, worst_at, good ? "" : " FAILED");
+    return good;
+}
+
+int check_polynomials(void) {
+    int good = check_polynomial("exp", ounce_exp, exp, -104, 89) & check_polynomial("exp", ounce_exp, exp, -1, 1);
+    good &= check_polynomial("log", ounce_log, log, 1e-40f, 3e38f) & check_polynomial("log", ounce_log, log, 0.3f, 3) &
+            check_polynomial("log", ounce_log, log, 1e-42f, 1e-37f);
+    good &= check_polynomial("tanh", ounce_tanh, tanh, -10, 10) & check_polynomial("tanh", ounce_tanh, tanh, -0.7f, 0.7f);
+    good &= check_polynomial("sigmoid", ounce_sigmoid, logistic, -100, 30) &
+            check_polynomial("sigmoid", ounce_sigmoid, logistic, -2, 2);
+    good &= ounce_exp(-INFINITY) == 0 && ounce_exp(INFINITY) == INFINITY && ounce_exp(0) == 1;
+    good &= ounce_log(0) == -INFINITY && ounce_log(INFINITY) == INFINITY && isnan(ounce_log(-1)) && ounce_log(1) == 0;
+    good &= ounce_tanh(INFINITY) == 1 && ounce_tanh(-INFINITY) == -1 && ounce_tanh(0) == 0;
+    good &= ounce_sigmoid(INFINITY) == 1 && ounce_sigmoid(-INFINITY) == 0 && ounce_sigmoid(0) == 0.5f;
+    return good;
+}

@@ -1,0 +1,271 @@
+// Random steps: ragged extents, gaps between rows and pixels, extreme values.
+#include "kernel_tests.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PICK(...) pick((const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+static int pick(const int *from, size_t count) { return from[random_bits() % count]; }
+
+int is_conv(ounce_family family) {
+    return family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_F32 || family == OUNCE_DWCONV_S8;
+}
+static int is_int8_conv(ounce_family family) { return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8; }
+
+static void *random_floats(size_t count, float size, int odd) {
+    float *v = malloc(count * 4 + 4);
+    for (size_t i = 0; i < count; i++) {
+        v[i] = random_float(-size, size);
+        if (odd && random_int(0, 15) == 0) {
+            const float odd_values[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-42f, 3e38f, -3e38f};
+            v[i] = odd_values[random_int(0, 7)];
+        }
+    }
+    return v;
+}
+
+// Kinds: 0 uniform, 1 all the lowest, 2 only extremes.
+static void *random_int8s(size_t count, int kind) {
+    int8_t *v = malloc(count + 1);
+    for (size_t i = 0; i < count; i++) v[i] = (int8_t)random_bits();
+    for (size_t i = 0; i < count && kind == 1; i++) v[i] = -128;
+    for (size_t i = 0; i < count && kind == 2; i++) v[i] = random_int(0, 1) ? -128 : 127;
+    return v;
+}
+
+static void random_encoding(int32_t *zero, int32_t *min, int32_t *max) {
+    *zero = random_int(0, 2) ? random_int(-128, 127) : PICK(-128, 0, 127);
+    *min = random_int(0, 1) ? -128 : *zero;
+    *max = random_int(0, 1) ? 127 : random_int(*min, 127);
+}
+
+step *make_conv_step(ounce_family family, ounce_conv_params p) {
+    step *s = calloc(1, sizeof *s);
+    s->family = family;
+    s->has_weights = 1;
+    const size_t element = is_int8_conv(family) ? 1 : 4;
+    const size_t weights = (size_t)p.out_c * (size_t)p.kernel_h * (size_t)p.kernel_w * (size_t)(p.in_c / p.groups);
+    const int64_t last_y = (int64_t)(p.out_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h;
+    const int64_t last_x = (int64_t)(p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w;
+    const size_t in = (size_t)((p.batch - 1) * p.in_image + last_y * p.in_row + last_x * p.in_pixel + p.in_c);
+    s->in_bytes[0] = in * element;
+    s->out_bytes = element * (size_t)((p.batch - 1) * p.out_image + (p.out_h - 1) * p.out_row +
+                                      (p.out_w - 1) * p.out_pixel + p.out_c);
+    s->weight_bytes = weights * element;
+    if (element == 1) {
+        const int kind = random_int(0, 9), sum = p.kernel_h * p.kernel_w * (p.in_c / p.groups);
+        s->in[0] = random_int8s(in, kind > 2 ? 0 : kind);
+        int8_t *w = random_int8s(weights, kind > 2 ? 0 : kind);
+        // Quantised models have no weight of -128; kernels may refuse it.
+        for (size_t i = 0; i < weights && kind > 4; i++) w[i] = w[i] == -128 ? -127 : w[i];
+        float *scale = malloc((size_t)p.out_c * 4);
+        int32_t *bias = malloc((size_t)p.out_c * 4);
+        for (int n = 0; n < p.out_c; n++) {
+            scale[n] = random_float(0.2f, 2.0f) / (40.0f * sqrtf((float)sum));
+            bias[n] = kind == 9 ? (int32_t)random_bits() : random_int(-20000, 20000);
+        }
+        s->weights = (ounce_conv_weights){w, random_int(0, 4) ? bias : NULL, scale};
+        if (!s->weights.bias) free(bias);
+        random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+        p.in_zero = random_int(-128, 127);
+    } else {
+        s->in[0] = random_floats(in, 2, random_int(0, 9) == 0);
+        void *bias = random_floats((size_t)p.out_c, 1, 0);
+        s->weights = (ounce_conv_weights){random_floats(weights, 1, 0), random_int(0, 4) ? bias : NULL, NULL};
+        if (!s->weights.bias) free(bias);
+        p.min = random_int(0, 1) ? 0 : -INFINITY;
+        p.max = random_int(0, 1) ? 6 : INFINITY;
+    }
+    s->p.conv = p;
+    snprintf(s->text, sizeof s->text, "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d",
+             p.batch, p.in_c, p.out_c, p.out_h, p.out_w, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.dilation_h,
+             p.dilation_w, p.groups, p.in_pixel != p.in_c || p.out_pixel != p.out_c);
+    return s;
+}
+
+static void random_strides(int64_t channels, int64_t width, int64_t height, int gaps, int64_t *image, int64_t *row,
+                           int64_t *pixel) {
+    *pixel = channels + (gaps & 1 ? random_int(0, 5) : 0);
+    *row = width * *pixel + (gaps & 2 ? random_int(0, 9) : 0);
+    *image = height * *row + (gaps & 2 ? random_int(0, 9) : 0);
+}
+
+static step *make_random_conv(ounce_family family) {
+    ounce_conv_params p = {.batch = random_int(1, 3), .out_h = random_int(1, 7), .out_w = random_int(1, 19)};
+    p.kernel_h = PICK(1, 1, 3, 3, 5, 2, 4, 7), p.kernel_w = random_int(0, 2) ? p.kernel_h : PICK(1, 2, 3, 5, 9);
+    p.stride_h = PICK(1, 1, 2, 3), p.stride_w = random_int(0, 2) ? p.stride_h : PICK(1, 2, 3);
+    p.dilation_h = PICK(1, 1, 1, 2), p.dilation_w = PICK(1, 1, 1, 2, 3);
+    p.groups = 1;
+    if (family == OUNCE_DWCONV_F32 || family == OUNCE_DWCONV_S8) {
+        p.in_c = p.out_c = p.groups = PICK(1, 3, 7, 8, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 72, 96, 127, 130, 200);
+        if (random_int(0, 3) == 0) p.out_w = random_int(17, 70);
+    } else if (random_int(0, 3) == 0) {  // fully connected
+        p.kernel_h = p.kernel_w = p.out_h = p.out_w = 1;
+        p.batch = PICK(1, 1, 1, 2, 5, 9, 14, 33);
+        p.in_c = random_int(1, 300), p.out_c = random_int(1, 200);
+    } else {
+        p.in_c = PICK(1, 2, 3, 3, 4, 5, 8, 16, 17, 33, 64), p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
+        if (random_int(0, 7) == 0) {
+            p.groups = random_int(2, 4);
+            p.in_c = p.groups * random_int(1, 9), p.out_c = p.groups * random_int(1, 9);
+        }
+    }
+    const int64_t in_h = (p.out_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1 + random_int(0, 1);
+    const int64_t in_w = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1 + random_int(0, 1);
+    const int gaps = random_int(0, 3) ? 0 : random_int(1, 3);
+    random_strides(p.in_c, in_w, in_h, gaps, &p.in_image, &p.in_row, &p.in_pixel);
+    random_strides(p.out_c, p.out_w, p.out_h, gaps, &p.out_image, &p.out_row, &p.out_pixel);
+    return make_conv_step(family, p);
+}
+
+static void make_pool(step *s) {
+    ounce_pool_params p = {.batch = random_int(1, 2), .in_h = random_int(1, 9), .in_w = random_int(1, 9)};
+    p.channels = PICK(1, 3, 8, 16, 17, 64, 65, 100);
+    p.out_h = random_int(1, 6), p.out_w = random_int(1, 6);
+    p.kernel_h = random_int(1, 5), p.kernel_w = random_int(1, 5);
+    p.stride_h = random_int(1, 3), p.stride_w = random_int(1, 3);
+    p.dilation_h = PICK(1, 1, 2), p.dilation_w = PICK(1, 1, 2);
+    p.pad_top = random_int(0, 3), p.pad_left = random_int(0, 3), p.count_padding = random_int(0, 1);
+    const int gaps = random_int(0, 3);
+    random_strides(p.channels, p.in_w, p.in_h, gaps, &p.in_image, &p.in_row, &p.in_pixel);
+    random_strides(p.channels, p.out_w, p.out_h, gaps, &p.out_image, &p.out_row, &p.out_pixel);
+    const int is_float = s->family == OUNCE_MAXPOOL_F32 || s->family == OUNCE_AVGPOOL_F32;
+    p.min = random_int(0, 1) ? 0 : -INFINITY, p.max = random_int(0, 1) ? 6 : INFINITY;
+    random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+    p.in_zero = random_int(-128, 127), p.scale = random_float(0.3f, 3);
+    const size_t in = (size_t)(p.batch * p.in_image), out = (size_t)(p.batch * p.out_image);
+    s->in[0] = is_float ? random_floats(in, 9, random_int(0, 3) == 0) : random_int8s(in, 0);
+    s->in_bytes[0] = in * (is_float ? 4 : 1), s->out_bytes = out * (is_float ? 4 : 1);
+    s->p.pool = p;
+    snprintf(s->text, sizeof s->text, "%dx%d -> %dx%d, %d channels, kernel %dx%d/%dx%d*%dx%d", p.in_h, p.in_w, p.out_h,
+             p.out_w, p.channels, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.dilation_h, p.dilation_w);
+}
+
+static void make_binary(step *s) {
+    ounce_binary_params p = {.op = random_int(0, 5), .rank = random_int(1, 5)};
+    p.min = random_int(0, 1) ? 0 : -INFINITY, p.max = random_int(0, 1) ? 6 : INFINITY;
+    int64_t total = 1, size[2] = {1, 1};
+    for (int axis = p.rank - 1; axis >= 0; axis--) {
+        p.extent[axis] = p.rank == 1 ? random_int(1, 9000) : random_int(1, 9);
+        if (axis == p.rank - 1 && random_int(0, 1)) p.extent[axis] = random_int(1, 70);
+        total *= p.extent[axis];
+        for (int k = 0; k < 2; k++) {
+            if (random_int(0, 3) == 0) continue;
+            p.stride[k][axis] = size[k];
+            size[k] *= p.extent[axis];
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        s->in[k] = random_floats((size_t)size[k], 9, random_int(0, 1));
+        s->in_bytes[k] = (size_t)size[k] * 4;
+    }
+    s->out_bytes = (size_t)total * 4;
+    s->p.binary = p;
+    snprintf(s->text, sizeof s->text, "op %d, rank %d, %d elements", p.op, p.rank, (int)total);
+}
+
+static void make_copy(step *s) {
+    ounce_copy_params p = {.element_size = PICK(1, 1, 2, 4, 4, 8), .rank = random_int(1, 4)};
+    int order[4] = {0, 1, 2, 3};
+    for (int i = p.rank - 1; i > 0; i--) {
+        const int j = random_int(0, 1) ? random_int(0, i) : i, keep = order[i];
+        order[i] = order[j], order[j] = keep;
+    }
+    int64_t in = 1, out = 1;
+    for (int axis = p.rank - 1; axis >= 0; axis--) {
+        p.extent[axis] = p.rank == 1 ? random_int(1, 9999) : random_int(1, 12);
+        p.in_stride[axis] = in;
+        in *= p.extent[axis] + PICK(0, 0, 0, 2);
+    }
+    for (int i = p.rank - 1; i >= 0; i--) {
+        p.out_stride[order[i]] = out;
+        out *= p.extent[order[i]] + PICK(0, 0, 0, 3);
+    }
+    if (random_int(0, 3) == 0) p.in_stride[0] = 0;
+    p.in_offset = random_int(0, 5), p.out_offset = random_int(0, 5);
+    const size_t size = (size_t)p.element_size;
+    p.fill_count = random_int(0, 1) ? out + p.out_offset : 0;
+    p.fill = (uint64_t)random_bits() << 32 | random_bits();
+    s->in_bytes[0] = (size_t)(in + p.in_offset) * size, s->out_bytes = (size_t)(out + p.out_offset) * size;
+    s->in[0] = random_int8s(s->in_bytes[0], 0);
+    s->p.copy = p;
+    snprintf(s->text, sizeof s->text, "%d bytes, rank %d, fill %d", p.element_size, p.rank, p.fill_count > 0);
+}
+
+static void make_quantize(step *s) {
+    const size_t count = (size_t)random_int(1, 9000);
+    const int channels = random_int(0, 1) ? 1 : random_int(1, 40);
+    float *scales = malloc((size_t)channels * 4);
+    int32_t *zeros = malloc((size_t)channels * 4);
+    for (int c = 0; c < channels; c++) scales[c] = random_float(0.01f, 0.2f), zeros[c] = random_int(-128, 127);
+    s->p.quantize = (ounce_quantize_params){(int64_t)count, channels, scales, zeros};
+    const int to_int8 = s->family == OUNCE_QUANTIZE;
+    s->in[0] = to_int8 ? random_floats(count, 12, random_int(0, 1)) : random_int8s(count, 0);
+    for (size_t i = 0; i < count && to_int8; i += 7) ((float *)s->in[0])[i] = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+    s->in_bytes[0] = count * (to_int8 ? 4 : 1), s->out_bytes = count * (to_int8 ? 1 : 4);
+    snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);
+}
+
+step *make_step(ounce_family family) {
+    if (is_conv(family)) return make_random_conv(family);
+    step *s = calloc(1, sizeof *s);
+    s->family = family;
+    const size_t count = (size_t)(random_int(0, 1) ? random_int(1, 200) : random_int(1, 9000));
+    switch (family) {
+    case OUNCE_MAXPOOL_F32:
+    case OUNCE_MAXPOOL_S8:
+    case OUNCE_AVGPOOL_F32:
+    case OUNCE_AVGPOOL_S8: make_pool(s); break;
+    case OUNCE_BINARY_F32: make_binary(s); break;
+    case OUNCE_COPY: make_copy(s); break;
+    case OUNCE_QUANTIZE:
+    case OUNCE_DEQUANTIZE: make_quantize(s); break;
+    case OUNCE_ADD_S8: {
+        ounce_add_s8_params p = {.count = (int64_t)count};
+        random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+        for (int k = 0; k < 2; k++) {
+            p.zero[k] = random_int(-128, 127), p.scale[k] = random_float(-1.5f, 1.5f);
+            if (random_int(0, 3) == 0) p.scale[k] = 0.5f;  // ties
+            s->in[k] = random_int8s(count, 0), s->in_bytes[k] = count;
+        }
+        s->out_bytes = count, s->p.add = p;
+        break;
+    }
+    case OUNCE_UNARY_F32:
+        s->p.unary = (ounce_unary_params){random_int(0, OUNCE_HARD_SIGMOID), (int64_t)count, random_float(0, 0.4f), 0.5f};
+        s->in[0] = random_floats(count, random_int(0, 1) ? 3 : 100, random_int(0, 1));
+        s->in_bytes[0] = s->out_bytes = count * 4;
+        break;
+    case OUNCE_LUT_S8:
+        s->p.lut.count = (int64_t)count;
+        for (int i = 0; i < 256; i++) s->p.lut.table[i] = (int8_t)random_bits();
+        s->in[0] = random_int8s(count, 0), s->in_bytes[0] = s->out_bytes = count;
+        break;
+    default: {
+        const int is_float = family == OUNCE_SOFTMAX_F32;
+        const ounce_softmax_params p = {random_int(1, 5), random_int(1, random_int(0, 1) ? 30 : 1000), random_float(0.01f, 0.3f),
+                                        1.0f / 256, -128};
+        const size_t n = (size_t)(p.rows * p.columns);
+        s->p.softmax = p;
+        s->in[0] = is_float ? random_floats(n, 20, random_int(0, 9) == 0) : random_int8s(n, 0);
+        s->in_bytes[0] = s->out_bytes = n * (is_float ? 4 : 1);
+    }
+    }
+    if (!s->text[0]) snprintf(s->text, sizeof s->text, "%d elements, op %d", (int)count, s->family == OUNCE_UNARY_F32 ? s->p.unary.op : 0);
+    return s;
+}
+
+void free_step(step *s) {
+    free(s->in[0]);
+    free(s->in[1]);
+    free((void *)(uintptr_t)s->weights.weights);
+    free((void *)(uintptr_t)s->weights.bias);
+    free((void *)(uintptr_t)s->weights.scale);
+    if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
+        free((void *)(uintptr_t)s->p.quantize.scales);
+        free((void *)(uintptr_t)s->p.quantize.zeros);
+    }
+    free(s);
+}
