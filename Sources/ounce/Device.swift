@@ -26,8 +26,13 @@ enum Device {
 
     /// A profile by name or path; `auto` needs no file.
     static func profile(_ name: String?) throws -> DeviceProfile {
-        guard let name, name != "auto" else { return .auto }
+        guard let name, name != "auto" else { return DeviceProfile() }
         return try loader.profile(name)
+    }
+
+    /// The recipes that auto chooses among: the YAML files of a folder, or the shipped ones.
+    static func recipes(in folder: String?) throws -> [Recipe] {
+        try folder.map { try loader.recipes(in: $0) } ?? loader.shippedRecipes()
     }
 
     static func options(_ profile: DeviceProfile, threads: Int?) -> RuntimeOptions {
