@@ -19,7 +19,11 @@ private struct Manifest: Decodable {
     }
     struct Quantization: Decodable {
         var scale: Float
-        var zero_point: Int32
+        var zeroPoint: Int32
+        enum CodingKeys: String, CodingKey {
+            case scale
+            case zeroPoint = "zero_point"
+        }
     }
     var models: [Model]
 }
@@ -59,7 +63,7 @@ private struct Weights: Decodable {
         for (id, port) in zip(ids, ports) {
             guard let quantization = port.quantization else { continue }
             let affine = graph[id].encoding.affine
-            #expect(affine?.scales == [quantization.scale] && affine?.zeroPoints == [quantization.zero_point])
+            #expect(affine?.scales == [quantization.scale] && affine?.zeroPoints == [quantization.zeroPoint])
         }
     }
 
