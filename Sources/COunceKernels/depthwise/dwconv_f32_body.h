@@ -27,16 +27,13 @@ void OUNCE_NAME(dwconv_f32)(const ounce_call *call, int64_t begin, int64_t end) 
     const size_t panel_bytes = depthwise_f32_panel(p);
     const int64_t pixels = depthwise_pixels(p);
     for (int64_t unit = begin; unit < end; unit++) {
+        int64_t in_at[DEPTHWISE_PIXELS], out_at[DEPTHWISE_PIXELS];
+        const int count = depthwise_tile(p, pixels, unit, in_at, out_at);
         const float *in[DEPTHWISE_PIXELS];
         float *out[DEPTHWISE_PIXELS];
-        const int64_t first = unit * DEPTHWISE_PIXELS;
-        const int count = (int)ounce_min64(DEPTHWISE_PIXELS, pixels - first);
         for (int m = 0; m < DEPTHWISE_PIXELS; m++) {
-            const int64_t pixel = ounce_min64(first + m, pixels - 1);
-            const int64_t x = pixel % p->out_w, row = pixel / p->out_w, y = row % p->out_h, image = row / p->out_h;
-            in[m] = (const float *)call->in[0] + image * p->in_image + y * p->stride_h * p->in_row +
-                    x * p->stride_w * p->in_pixel;
-            out[m] = (float *)call->out + image * p->out_image + y * p->out_row + x * p->out_pixel;
+            in[m] = (const float *)call->in[0] + in_at[m];
+            out[m] = (float *)call->out + out_at[m];
         }
         const char *panel = call->packed;
         for (int64_t channel = 0; channel < p->out_c; channel += OUNCE_LANES, panel += panel_bytes) {
