@@ -21,14 +21,15 @@ typedef int8_t v16b __attribute__((vector_size(16)));
         memcpy(&loaded_, (pointer), sizeof loaded_);         \
         loaded_;                                             \
     })
-#define SPLAT(type, value) ((type){} + (value))
 // mask ? a : b, the mask being a comparison's lanes.
 #define SELECT(type, mask, a, b) ((type)(((v16i)(a) & (mask)) | ((v16i)(b) & ~(mask))))
 
 
+OUNCE_INLINE v16f splat(float x) { return (v16f){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
 // Stores the first `count` (at most 16) lanes of clamped floats; NaN stays.
 OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_t count) {
-    const v16f lo = SPLAT(v16f, min), hi = SPLAT(v16f, max);
+    const v16f lo = splat(min), hi = splat(max);
     v = SELECT(v16f, lo > v, lo, v);
     v = SELECT(v16f, hi < v, hi, v);
     if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
@@ -40,7 +41,7 @@ OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_
 
 // The requantisation rule on sixteen accumulators.
 OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
-    const v16f lo = SPLAT(v16f, r.lo), hi = SPLAT(v16f, r.hi);
+    const v16f lo = splat(r.lo), hi = splat(r.hi);
     v16f v = __builtin_convertvector(acc, v16f) * scale;
     v = SELECT(v16f, v > lo, v, lo);
     v = SELECT(v16f, v < hi, v, hi);
