@@ -1,7 +1,7 @@
 #include "depthwise.h"
 
 int64_t ounce_dwconv_tile_units(const void *params) {
-    return ounce_ceil_div(depthwise_pixels(params), DEPTHWISE_PIXELS);
+    return ounce_ceil_div(ounce_conv_pixel_count(params), DEPTHWISE_PIXELS);
 }
 
 size_t ounce_dwconv_f32_size(const void *params) {

@@ -25,7 +25,7 @@ OUNCE_INLINE void pixels_by_channels(const ounce_conv_params *p, const float *co
 void OUNCE_NAME(dwconv_f32)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const size_t panel_bytes = depthwise_f32_panel(p);
-    const int64_t pixels = depthwise_pixels(p);
+    const int64_t pixels = ounce_conv_pixel_count(p);
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t in_at[DEPTHWISE_PIXELS], out_at[DEPTHWISE_PIXELS];
         const int count = depthwise_tile(p, pixels, unit, in_at, out_at);

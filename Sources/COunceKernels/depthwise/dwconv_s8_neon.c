@@ -47,7 +47,7 @@ static void pixels_by_channels(const ounce_conv_params *p, const int8_t *const *
 void ounce_dwconv_s8_neon(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const size_t panel_bytes = depthwise_s8_panel(p);
-    const int64_t pixels = depthwise_pixels(p);
+    const int64_t pixels = ounce_conv_pixel_count(p);
     int64_t *offsets = call->scratch;
     for (int64_t ky = 0, tap = 0; ky < p->kernel_h; ky++) {
         for (int64_t kx = 0; kx < p->kernel_w; kx++, tap++) {
