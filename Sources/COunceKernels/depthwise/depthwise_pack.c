@@ -1,7 +1,12 @@
 #include "depthwise.h"
 
 int64_t ounce_dwconv_tile_units(const void *params) {
-    return ounce_ceil_div(ounce_conv_pixel_count(params), DEPTHWISE_PIXELS);
+    return ounce_ceil_div(make_depthwise_view(params).pixels, DEPTHWISE_PIXELS);
+}
+
+// The channel of a packed lane; -1 past the last one.
+static int64_t lane_channel(const ounce_conv_params *p, int folded, int64_t lane) {
+    return folded ? lane % p->out_c : lane < p->out_c ? lane : -1;
 }
 
 size_t ounce_dwconv_f32_size(const void *params) {
@@ -13,11 +18,13 @@ void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights
     const ounce_conv_params *p = params;
     const int64_t taps = (int64_t)p->kernel_h * p->kernel_w;
     const float *bias = weights->bias, *w = weights->weights;
+    const int folded = make_depthwise_view(p).fold > 1;
     float *to = packed;
     for (int64_t first = 0; first < p->out_c; first += OUNCE_LANES) {
         for (int64_t tap = -1; tap < taps; tap++) {
             for (int64_t n = first; n < first + OUNCE_LANES; n++) {
-                *to++ = n >= p->out_c ? 0 : tap >= 0 ? w[n * taps + tap] : bias ? bias[n] : 0;
+                const int64_t channel = lane_channel(p, folded, n);
+                *to++ = channel < 0 ? 0 : tap >= 0 ? w[channel * taps + tap] : bias ? bias[channel] : 0;
             }
         }
     }
@@ -48,11 +55,12 @@ size_t ounce_dwconv_s8_taps_scratch(const void *params) {
 void ounce_dwconv_s8_taps_pack(const void *params, const ounce_conv_weights *weights, void *packed) {
     const ounce_conv_params *p = params;
     const int64_t taps = (int64_t)p->kernel_h * p->kernel_w;
+    const int folded = make_depthwise_view(p).fold > 1;
     char *panel = packed;
     for (int64_t first = 0; first < p->out_c; first += OUNCE_LANES, panel += depthwise_s8_panel(p)) {
         for (int64_t lane = 0; lane < OUNCE_LANES; lane++) {
-            const int64_t n = first + lane;
-            const int inside = n < p->out_c;
+            const int64_t n = lane_channel(p, folded, first + lane);
+            const int inside = n >= 0;
             const int8_t *w = (const int8_t *)weights->weights + (inside ? n * taps : 0);
             int32_t sum = 0;
             for (int64_t tap = 0; tap < taps; tap++) {

@@ -14,8 +14,9 @@ OUNCE_INLINE acc16 add_pairs(acc16 a, int16x8_t low, int16x8_t high) {
                     vaddw_s16(a.quarter[2], vget_low_s16(high)), vaddw_high_s16(a.quarter[3], high)}};
 }
 
-static void pixels_by_channels(const ounce_conv_params *p, const int8_t *const *in, int8_t *const *out, int count,
+static void pixels_by_channels(const depthwise_view *v, const int8_t *const *in, int8_t *const *out, int64_t first, int count,
                                int64_t channel, const char *panel, const int64_t *offsets) {
+    const ounce_conv_params *p = &v->p;
     acc16 acc[DEPTHWISE_PIXELS];
     const acc16 start = LOAD(acc16, panel);
     OUNCE_UNROLL for (int m = 0; m < DEPTHWISE_PIXELS; m++) acc[m] = start;
@@ -40,23 +41,23 @@ static void pixels_by_channels(const ounce_conv_params *p, const int8_t *const *
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
     const v16f scale = LOAD(v16f, panel + sizeof(v16i));
     OUNCE_UNROLL for (int m = 0; m < DEPTHWISE_PIXELS; m++) {
-        if (m < count) store_requantised(out[m] + channel, LOAD(v16i, &acc[m]), scale, range, p->out_c - channel);
+        const int64_t lanes = depthwise_lanes(v, first + m, channel);
+        if (m < count) store_requantised(out[m] + channel, LOAD(v16i, &acc[m]), scale, range, lanes);
     }
 }
 
 void ounce_dwconv_s8_neon(const ounce_call *call, int64_t begin, int64_t end) {
-    const ounce_conv_params *p = call->params;
-    const size_t panel_bytes = depthwise_s8_panel(p);
-    const int64_t pixels = ounce_conv_pixel_count(p);
+    const depthwise_view v = make_depthwise_view(call->params);
+    const size_t panel_bytes = depthwise_s8_panel(&v.p);
     int64_t *offsets = call->scratch;
-    for (int64_t ky = 0, tap = 0; ky < p->kernel_h; ky++) {
-        for (int64_t kx = 0; kx < p->kernel_w; kx++, tap++) {
-            offsets[tap] = ky * p->dilation_h * p->in_row + kx * p->dilation_w * p->in_pixel;
+    for (int64_t ky = 0, tap = 0; ky < v.p.kernel_h; ky++) {
+        for (int64_t kx = 0; kx < v.p.kernel_w; kx++, tap++) {
+            offsets[tap] = ky * v.row_step + kx * v.column_step;
         }
     }
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t in_at[DEPTHWISE_PIXELS], out_at[DEPTHWISE_PIXELS];
-        const int count = depthwise_tile(p, pixels, unit, in_at, out_at);
+        const int count = depthwise_tile(&v, unit, in_at, out_at);
         const int8_t *in[DEPTHWISE_PIXELS];
         int8_t *out[DEPTHWISE_PIXELS];
         for (int m = 0; m < DEPTHWISE_PIXELS; m++) {
@@ -64,8 +65,8 @@ void ounce_dwconv_s8_neon(const ounce_call *call, int64_t begin, int64_t end) {
             out[m] = (int8_t *)call->out + out_at[m];
         }
         const char *panel = call->packed;
-        for (int64_t channel = 0; channel < p->out_c; channel += OUNCE_LANES, panel += panel_bytes) {
-            pixels_by_channels(p, in, out, count, channel, panel, offsets);
+        for (int64_t channel = 0; channel < v.p.out_c; channel += OUNCE_LANES, panel += panel_bytes) {
+            pixels_by_channels(&v, in, out, unit * DEPTHWISE_PIXELS, count, channel, panel, offsets);
         }
     }
 }
