@@ -5,6 +5,7 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #include "../vector.h"
 
 #define GROUP 4
+#define POSITIONS 4
 typedef __m512i acc16, x64, w64;
 OUNCE_INLINE acc16 acc_load(const void *p) { return _mm512_loadu_si512(p); }
 OUNCE_INLINE v16i acc_value(acc16 a) { return (v16i)a; }

@@ -5,6 +5,7 @@ TARGET("avx2,fma,avxvnni")
 #include "../vector.h"
 
 #define GROUP 4
+#define POSITIONS 2
 typedef struct {
     __m256i half[2];
 } acc16, x64, w64;

@@ -5,6 +5,7 @@ TARGET("dotprod")
 #include "../vector.h"
 
 #define GROUP 4
+#define POSITIONS 4
 typedef struct {
     int32x4_t quarter[4];
 } acc16;
