@@ -39,7 +39,8 @@ all_ran native || echo "NOTICE: this CPU lacks instruction sets; the kernels abo
 echo "== native, address and undefined-behaviour sanitizers"
 build sanitized -fsanitize=address,undefined -fno-sanitize-recover=all
 "$CC" -fsanitize=address,undefined "$OUT"/sanitized/*.o -o "$OUT/tests-sanitized" -lm
-"$OUT/tests-sanitized" "$SEED" $((STEPS / 4 + 1)) | tail -n 1
+"$OUT/tests-sanitized" "$SEED" $((STEPS / 4 + 1)) > "$OUT/sanitized.log" 2>&1 || { cat "$OUT/sanitized.log"; exit 1; }
+tail -n 1 "$OUT/sanitized.log"
 
 CROSS=$(ls -d /usr/lib/gcc-cross/aarch64-linux-gnu/* 2> /dev/null | tail -n 1)
 if [ "$(uname -m)" = aarch64 ]; then
