@@ -108,4 +108,19 @@ import Testing
         #expect(simple.transposes == 1)
         #expect(simple.nodes.count == 4)
     }
+
+    /// Weights that are quantised in the graph, and read by a layer on floats without a dequantise node between.
+    @Test(arguments: [false, true]) func constantsAreQuantized(perChannel: Bool) throws {
+        var b = GraphBuilder(seed: 23)
+        let x = try qdq(b.input([3, 8]), Self.grid(1 / 64, 3), &b)
+        let scales: [Float] = perChannel ? [0.01, 0.02, 0.03, 0.04] : [0.01]
+        let affine = AffineQuantization(
+            scales: scales, zeroPoints: scales.map { _ in 0 }, axis: perChannel ? 0 : nil)
+        let w = try b.node(.quantize, [b.constant([4, 8])], encoding: .affine(affine))
+        let y = try b.node(.fullyConnected(.none), [x, w, b.constant([4])])
+        let z = try qdq(y, Self.grid(1 / 32, -5), &b)
+        let simple = try expectSimplified(try b.finish(z), seed: 23, tolerance: 0.05)
+        #expect(simple.nodes.count == 3)
+        #expect(simple.nodes.contains { simple[$0.outputs[0]].dtype == .int8 && $0.op == .fullyConnected(.none) })
+    }
 }

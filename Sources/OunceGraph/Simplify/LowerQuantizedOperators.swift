@@ -94,9 +94,7 @@ struct LowerQuantizedOperators: Rule {
         _ float: Node, for node: Node, _ sources: inout Sources, in sweep: inout Sweep
     ) throws(GraphError) -> Rewrite? {
         guard let x = try sources.add(float, 0, in: &sweep), let input = sweep[x].encoding.affine,
-            let dequantize = sweep.producer(float, 1), case .dequantize = dequantize.op,
-            let weightsID = dequantize.inputs[0], let affine = sweep[weightsID].encoding.affine,
-            let weights = sweep[weightsID].constant, weights.dtype == .int8,
+            let weightsID = weights(of: float, in: sweep), let affine = sweep[weightsID].encoding.affine,
             affine.axis == nil || affine.axis == 0, affine.zeroPoints.allSatisfy({ $0 == 0 })
         else { return nil }
         let scales = affine.scales.map { Double($0) * Double(input.scale) }
@@ -109,6 +107,14 @@ struct LowerQuantizedOperators: Rule {
             inputs.append(sweep.addConstant(quantized, name: sweep[bias].name, encoding: .affine(encoding)))
         }
         return sources.rewrite(float.op, inputs, for: node)
+    }
+
+    /// The constant int8 weights, which a layer on floats reads as they are or through a dequantise node.
+    private func weights(of layer: Node, in sweep: Sweep) -> ValueID? {
+        var id = layer.inputs[1]
+        if let dequantize = sweep.producer(layer, 1), case .dequantize = dequantize.op { id = dequantize.inputs[0] }
+        guard let id, sweep[id].dtype == .int8, sweep[id].constant != nil else { return nil }
+        return id
     }
 
     /// The bias in units of the accumulator.
