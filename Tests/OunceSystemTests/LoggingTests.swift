@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Logging
 import Synchronization
 import Testing
@@ -46,17 +46,17 @@ import Testing
             else { return nil }
             for folder in ["/run/systemd", "/run/systemd/journal"] { mkdir(folder, 0o755) }
             guard let journal = try? DatagramSocket(path: LogDestination.journalSocket) else { return nil }
-            let withoutStream = LogDestination.detect()
-            setenv("OUNCE_JOURNAL", "1", 1)
-            defer { unsetenv("OUNCE_JOURNAL") }
-            let forced = LogDestination.detect()
+            let withoutStream = LogDestination.detect { _ in nil }
+            let forced = LogDestination.detect { $0 == "OUNCE_JOURNAL" ? "1" : nil }
             let logger = Logger(label: "t") { _ in JournalLogHandler() }
             logger.log(
                 .modelReady, .warning, "two\nlines", ["OUNCE_MODEL": "kws", "OUNCE_LATENCY_US": "42"], file: "F.swift",
                 function: "f()", line: 9)
             return ["\(withoutStream)", "\(forced)", journal.receive()]
         }
-        guard let result else { return print("skipped: mount namespaces are not permitted here") }
+        guard let result = result.flatMap(\.self) else {
+            return print("skipped: mount namespaces are not permitted here")
+        }
         #expect(result[0] == "stderr")
         #expect(result[1] == "journal")
         // A value with a newline has its length, eight bytes little-endian, before it.
@@ -77,28 +77,17 @@ private func unshareMounts() -> Int32 {
 
 /// Runs `body` on a thread of its own, which ends with it.
 private func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) -> T? {
-    final class Box: Sendable {
-        let work: @Sendable () -> T
-        let result = Mutex<T?>(nil)
-        init(_ work: @escaping @Sendable () -> T) { self.work = work }
-        func run() {
-            let value = work()
-            result.withLock { $0 = value }
-        }
-    }
-    let box = Box(body)
-    let run: @Sendable () -> Void = { box.run() }
-    let holder = Unmanaged.passRetained(run as AnyObject)
-    var thread = pthread_t()
-    pthread_create(
-        &thread, nil,
-        { pointer in
-            guard let pointer,
-                let run = Unmanaged<AnyObject>.fromOpaque(pointer).takeRetainedValue() as? @Sendable () -> Void
-            else { return nil }
-            run()
-            return nil
-        }, holder.toOpaque())
-    pthread_join(thread, nil)
-    return box.result.withLock { $0 }
+    let result = Box<T>()
+    let finished = DispatchSemaphore(value: 0)
+    Thread {
+        let value = body()
+        result.value.withLock { $0 = value }
+        finished.signal()
+    }.start()
+    finished.wait()
+    return result.value.withLock { $0 }
+}
+
+private final class Box<T: Sendable>: Sendable {
+    let value = Mutex<T?>(nil)
 }
