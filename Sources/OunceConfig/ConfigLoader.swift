@@ -44,6 +44,12 @@ package struct ConfigLoader: Sendable {
         return try pass.finish(pass.recipes(in: directory))
     }
 
+    /// The recipes of a folder, in order of their file names.
+    package func recipes(in directory: String) throws(ConfigError) -> [Recipe] {
+        let pass = LoadPass(loader: self)
+        return try pass.finish(pass.recipes(in: directory))
+    }
+
     /// Everything that is wrong in these files, whatever kind each is; settings are followed to the files they name.
     package func check(_ paths: [String]) -> [Diagnostic] {
         let pass = LoadPass(loader: self)

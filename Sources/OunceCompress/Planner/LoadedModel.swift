@@ -36,6 +36,11 @@ package struct LoadedModel: Sendable {
         }
     }
 
+    /// What data must have arrays for.
+    package var inputs: [TensorInfo] {
+        graph.inputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
+    }
+
     /// The model prepared to run.
     package func model(_ options: RuntimeOptions) throws(CompressError) -> Model {
         try CompressError.wrapping(.input) { try Model(graph: graph, options: options) }

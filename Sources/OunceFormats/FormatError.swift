@@ -1,0 +1,27 @@
+/// What is wrong with a file, where, and how to mend it.
+package struct FormatError: Error, Sendable, CustomStringConvertible {
+    package enum Code: Sendable, Hashable {
+        /// The operating system refused to read or write.
+        case io
+        /// The file breaks the rules of its format.
+        case corrupt
+        /// The file is sound but asks for what this version does not do.
+        case unsupported
+        /// The file claims more than may be loaded.
+        case limit
+        /// What was to be written cannot be.
+        case invalidArgument
+    }
+    package let code: Code
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { message }
+
+    /// The same error with the file that it concerns in front.
+    func inFile(_ path: String) -> FormatError { FormatError(code, "\(path): \(message)") }
+}

@@ -1,0 +1,53 @@
+import OunceGraph
+import SwiftProtobuf
+
+/// Reads ONNX models into graphs.
+///
+/// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
+/// ONNX's order of axes. What is computed from constants alone is computed here.
+package enum ONNXImporter {
+    package static let opsets = 7...22
+    package static let maximumBytes = 1 << 29
+
+    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
+    package static func load(path: String) throws(FormatError) -> Graph {
+        let bytes = try FileInput.read(path: path, maximumBytes: maximumBytes)
+        do {
+            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
+        } catch { throw error.inFile(path) }
+    }
+
+    package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
+        guard bytes.count <= maximumBytes else {
+            throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
+        }
+        try ONNXSizeCheck.check(bytes)
+        var options = BinaryDecodingOptions()
+        options.discardUnknownFields = true
+        options.messageDepthLimit = 16
+        let model: ONNXModelProto
+        do {
+            model = try ONNXModelProto(serializedBytes: bytes, options: options)
+        } catch { throw FormatError(.corrupt, "this is no ONNX model (\(error))") }
+        var translation = ONNXTranslation(opset: try opset(of: model), name: name, fileBytes: bytes.count)
+        return try translation.translate(model.graph)
+    }
+
+    private static func opset(of model: ONNXModelProto) throws(FormatError) -> Int {
+        guard model.hasGraph, !model.graph.node.isEmpty || !model.graph.output.isEmpty else {
+            throw FormatError(.corrupt, "this is no ONNX model: it has no graph")
+        }
+        guard let version = model.opsetImport.first(where: { $0.domain.isEmpty || $0.domain == "ai.onnx" })?.version
+        else { throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses") }
+        guard let opset = Int(exactly: version), opsets.contains(opset) else {
+            throw FormatError(
+                .unsupported,
+                "the model uses opset \(version); export it with one from \(opsets.lowerBound) to \(opsets.upperBound)")
+        }
+        guard model.functions.isEmpty, model.graph.sparseInitializer.isEmpty else {
+            throw FormatError(
+                .unsupported, "the model has functions or sparse weights of its own; export it with neither")
+        }
+        return opset
+    }
+}

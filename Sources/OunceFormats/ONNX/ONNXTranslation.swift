@@ -1,0 +1,251 @@
+import OunceGraph
+
+/// What a name of an ONNX graph stands for while the graph is translated.
+enum ONNXBinding {
+    case value(ValueID)
+    /// Numbers known at import; affine ones are integers that stand for reals.
+    case constant(Tensor, Encoding)
+    /// A list of extents of which some are not known.
+    case extents([ONNXExtent])
+    /// Made by a node that is not supported.
+    case missing
+}
+
+/// An element of a computed shape.
+enum ONNXExtent: Hashable {
+    case known(Int)
+    case axis(Int, of: ValueID)
+}
+
+/// Translates one ONNX graph.
+struct ONNXTranslation {
+    let opset: Int
+    var builder: GraphBuilder
+    var bindings: [String: ONNXBinding] = [:]
+    private var materialized: [String: ValueID] = [:]
+    private var laterOutputs: Set<String> = []
+
+    init(opset: Int, name: String, fileBytes: Int) {
+        self.opset = opset
+        builder = GraphBuilder(name: name, fileBytes: fileBytes)
+    }
+
+    mutating func translate(_ proto: ONNXGraphProto) throws(FormatError) -> Graph {
+        guard proto.node.count <= GraphBuilder.maximumNodes, proto.initializer.count <= GraphBuilder.maximumTensors,
+            proto.input.count <= GraphBuilder.maximumTensors
+        else { throw FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) nodes") }
+        for initializer in proto.initializer {
+            try collecting("initializer", at: initializer.name, outputs: [initializer.name]) {
+                (translation) throws(ImportFailure) in
+                let tensor = try initializer.tensor()
+                translation.bindings[initializer.name] = .constant(tensor, .plain)
+            }
+        }
+        for input in proto.input where bindings[input.name] == nil {
+            try collecting("input", at: input.name, outputs: [input.name]) { (translation) throws(ImportFailure) in
+                try translation.addInput(input)
+            }
+        }
+        for node in proto.node { try translate(ONNXNode(node)) }
+        for output in proto.output {
+            try collecting("output", at: output.name, outputs: []) { (translation) throws(ImportFailure) in
+                try translation.addOutput(output)
+            }
+        }
+        return try builder.finish()
+    }
+
+    /// Runs `body`; what it does not support goes on the list, and the outputs count as missing.
+    private mutating func collecting(
+        _ op: String, at location: String, outputs: [String],
+        _ body: (inout ONNXTranslation) throws(ImportFailure) -> Void
+    ) throws(FormatError) {
+        do throws(ImportFailure) {
+            try body(&self)
+        } catch {
+            switch error {
+            case .fatal(let error): throw FormatError(error.code, "\(op) '\(location)': \(error.message)")
+            case .unsupported(let reason):
+                builder.unsupported.add(op: op, at: location, reason)
+                for output in outputs { bindings[output] = .missing }
+            }
+        }
+    }
+
+    private mutating func addInput(_ input: ONNXValueInfoProto) throws(ImportFailure) {
+        guard input.hasType, input.type.hasTensorType, input.type.tensorType.hasShape else {
+            throw .unsupported("it is no tensor with a known number of axes; give its shape on export")
+        }
+        let type = input.type.tensorType
+        guard let dtype = DType(onnx: Int(type.elemType)) else {
+            throw .unsupported("element type \(type.elemType) of ONNX; convert it to float32 or an integer type")
+        }
+        let shape = Shape(type.shape.dim.map { $0.dimValue > 0 ? Int($0.dimValue) : Shape.unknown })
+        guard shape.rank <= 8, shape.dims.allSatisfy({ $0 <= Shape.maximumElements }) else {
+            throw .corrupt("the extents \(shape)")
+        }
+        guard !shape.isStatic || shape.elementCount != nil else { throw .corrupt("the extents \(shape)") }
+        let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
+        builder.graph.inputs.append(id)
+        bindings[input.name] = .value(id)
+    }
+
+    private mutating func addOutput(_ output: ONNXValueInfoProto) throws(ImportFailure) {
+        if case .missing = bindings[output.name] { return }
+        var id = try value(output.name)
+        let graph = builder.graph
+        if graph[id].name != output.name {
+            if graph.inputs.contains(id) || graph.outputs.contains(id) || graph[id].constant != nil {
+                let copy = graph[id].shape.dims.indices.map { ReshapeDimension.copy($0) }
+                id = try builder.emit(
+                    .reshape(copy), [id], name: output.name, output: output.name, encoding: graph[id].encoding)
+            } else {
+                builder.graph[id].name = output.name
+            }
+        }
+        if output.hasType, output.type.hasTensorType, let declared = DType(onnx: Int(output.type.tensorType.elemType)),
+            declared != builder.graph[id].dtype
+        {
+            throw .unsupported(
+                "it is declared \(declared) and computed as \(builder.graph[id].dtype); export quantised outputs as int8"
+            )
+        }
+        builder.graph.outputs.append(id)
+    }
+
+    private mutating func translate(_ original: ONNXNode) throws(FormatError) {
+        for output in original.proto.output where !output.isEmpty && bindings[output] != nil {
+            throw FormatError(.corrupt, "'\(output)' is made twice")
+        }
+        var node = original
+        try collecting(node.op, at: node.name, outputs: node.proto.output) { (translation) throws(ImportFailure) in
+            try translation.run(&node)
+        }
+    }
+
+    private mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
+        guard node.isStandard, let translate = Self.operators[node.proto.opType] else {
+            throw .unsupported("the operator is not known; express it by others on export")
+        }
+        guard !node.output.isEmpty else { throw .corrupt("the node has no output") }
+        var dependsOnMissing = false
+        for input in node.proto.input where !input.isEmpty {
+            if laterOutputs.contains(input) {
+                throw .unsupported("it uses '\(input)', an output that only its first operator would give")
+            }
+            guard let binding = bindings[input] else {
+                throw .corrupt("the input '\(input)' is made by no earlier node")
+            }
+            if case .missing = binding { dependsOnMissing = true }
+        }
+        guard !dependsOnMissing else {
+            for output in node.proto.output { bindings[output] = .missing }
+            return
+        }
+        laterOutputs.formUnion(node.proto.output.dropFirst().filter { !$0.isEmpty })
+        bindings[node.output] = try translate(&self, &node)
+        let unknown = node.unknownAttributes
+        guard unknown.isEmpty else {
+            throw .unsupported("attribute \(unknown.prefix(8).joined(separator: ", ")) is not supported")
+        }
+    }
+
+    // MARK: What operators ask for
+
+    func binding(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> ONNXBinding {
+        guard let name = node.input(index), let binding = bindings[name] else {
+            throw .corrupt("input \(index) is missing")
+        }
+        return binding
+    }
+
+    /// The value that the name stands for; a constant becomes one of the graph's, quantised ones as the reals they mean.
+    private mutating func value(_ name: String) throws(ImportFailure) -> ValueID {
+        if let id = materialized[name] { return id }
+        switch bindings[name] {
+        case .value(let id): return id
+        case .constant(var tensor, let encoding):
+            if let affine = encoding.affine { tensor = try builder.dequantize(tensor, affine) }
+            let id = builder.constant(tensor, name: name)
+            materialized[name] = id
+            return id
+        case .extents: throw .unsupported("it computes with extents that are not known; export with fixed shapes")
+        case .missing, nil: throw .corrupt("'\(name)' is made by no node")
+        }
+    }
+
+    mutating func value(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> ValueID {
+        guard let name = node.input(index) else { throw .corrupt("input \(index) is missing") }
+        return try value(name)
+    }
+
+    mutating func optionalValue(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> ValueID? {
+        node.input(index) == nil ? nil : try value(node, index)
+    }
+
+    /// The numbers of a constant input as the reals they mean; nil where the input is not given or no constant.
+    mutating func constant(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> Tensor? {
+        guard node.input(index) != nil, case .constant(let tensor, let encoding) = try binding(node, index) else {
+            return nil
+        }
+        guard let affine = encoding.affine else { return tensor }
+        return try builder.dequantize(tensor, affine)
+    }
+
+    /// The integers of a constant input; nil where the input is not given.
+    func integers(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> [Int]? {
+        guard node.input(index) != nil else { return nil }
+        guard case .constant(let tensor, _) = try binding(node, index), tensor.count <= 1 << 16 else {
+            throw .unsupported("its input \(index) is not known on import; export with constant shapes")
+        }
+        guard let integers = tensor.integers() else { throw .corrupt("input \(index) is not of integers") }
+        return integers
+    }
+
+    /// Axes within `0..<rank`, each once.
+    func axes(_ axes: [Int], rank: Int) throws(ImportFailure) -> [Int] {
+        let normalized = axes.map { $0 < 0 ? $0 &+ rank : $0 }
+        guard normalized.allSatisfy({ (0..<rank).contains($0) }), Set(normalized).count == axes.count else {
+            throw .corrupt("the axes \(axes.prefix(8)) do not fit a tensor of rank \(rank)")
+        }
+        return normalized
+    }
+
+    func type(_ id: ValueID) -> TensorType { builder.graph[id].type }
+    func shape(_ id: ValueID) -> Shape { builder.graph[id].shape }
+
+    /// Appends a node. Operators that only move numbers keep the grid of quantised ones; others do not take them, since
+    /// to ONNX those are plain integers.
+    mutating func emit(
+        _ op: Op, _ inputs: [ValueID?], _ node: ONNXNode, part: String? = nil
+    ) throws(ImportFailure) -> ValueID {
+        var encoding = Encoding.plain
+        if let first = inputs.first.flatMap({ $0 }).map({ builder.graph[$0].encoding }), first.affine != nil {
+            guard op.movesNumbers, inputs.allSatisfy({ $0.map { builder.graph[$0].encoding } == first }) else {
+                throw .unsupported("it computes with quantised integers; put a DequantizeLinear in front of it")
+            }
+            encoding = try moved(first, by: op)
+        }
+        let name = part.map { "\(node.name).\($0)" } ?? node.name
+        return try builder.emit(op, inputs, name: name, output: part == nil ? node.output : name, encoding: encoding)
+    }
+
+    private func moved(_ encoding: Encoding, by op: Op) throws(ImportFailure) -> Encoding {
+        guard let affine = encoding.affine, affine.axis != nil else { return encoding }
+        guard case .transpose(let permutation) = op else {
+            throw .unsupported("it moves integers that are quantised for each channel")
+        }
+        return .affine(affine.permuted(permutation))
+    }
+}
+
+extension Op {
+    /// Whether every number of the output is one of an input's.
+    fileprivate var movesNumbers: Bool {
+        switch self {
+        case .reshape, .transpose, .slice, .concat: true
+        case .pool(let pool): pool.kind == .max
+        default: false
+        }
+    }
+}

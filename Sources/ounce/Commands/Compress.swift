@@ -1,0 +1,77 @@
+import ArgumentParser
+import OunceCompress
+import OunceConfig
+import OunceRuntime
+import OunceSystem
+
+struct Compress: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Makes an artifact of a float model: applies a recipe, or measures all and picks the best one.")
+
+    @Argument(help: "A float model (.onnx, .tflite).")
+    var model: String
+    @Option(help: "Device profile: a file, or the name of a shipped one.")
+    var profile: String = "auto"
+    @Option(help: "A recipe file, the name of a shipped one, or auto.")
+    var recipe: String = "auto"
+    @Option(help: "Folder of the recipes that auto chooses among.")
+    var recipes: String?
+    @Option(help: "Samples to calibrate with (.npz or .npy).")
+    var calibration: String?
+    @Option(help: "Samples with labels to measure accuracy with (.npz).")
+    var validation: String?
+    @Option(help: "top1, auc, mse or fidelity. Default: top1 where there are labels, else fidelity.")
+    var metric: String?
+    @Option(help: "Points of accuracy (per cent for mse) that may be lost.")
+    var maxDrop: Double = 1
+    @Option(help: "The least accuracy that is accepted, as a fraction.")
+    var floor: Double?
+    @Option(help: "Milliseconds that the 99th percentile of the latency may take.")
+    var latency: Double?
+    @Option(help: "Threads; at most what the profile allows.")
+    var threads: Int?
+    @Option(name: .shortAndLong, help: "Where the artifact goes (.ounce).")
+    var output: String
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    struct Result: Encodable {
+        var output: String
+        var provenance: Provenance
+        var report: Report
+    }
+
+    func run() throws {
+        try Failure.reporting {
+            let request = try request()
+            let progress = ProgressLine(isSilent: json)
+            let artifact = try Compressor(request) { progress.show($0) }.run()
+            progress.finish()
+            try AtomicFile.write(try artifact.encoded(), to: output)
+            guard let report = artifact.report else { return }
+            if json {
+                try JSONOutput.write(Result(output: output, provenance: artifact.provenance, report: report))
+            } else {
+                ReportText(report: report, metric: request.metric).write(output: output)
+            }
+        }
+    }
+
+    private func request() throws -> CompressionRequest {
+        let deviceProfile = try Device.profile(profile)
+        let selection: ResolvedConfiguration.RecipeSelection =
+            recipe == "auto" ? .auto(try Device.recipes(in: recipes)) : .fixed(try Device.loader.recipe(recipe))
+        let loaded = try LoadedModel(path: model)
+        let inputs = loaded.inputs
+        let validationData = try validation.map { try Dataset(path: $0, inputs: inputs) }
+        let calibrationData = try calibration.map { try Dataset(path: $0, inputs: inputs) }
+        let chosen = metric ?? (validationData?.labels == nil ? "fidelity" : "top1")
+        guard let metric = Metric(rawValue: chosen) else {
+            throw ValidationError("--metric is top1, auc, mse or fidelity, not '\(chosen)'")
+        }
+        return CompressionRequest(
+            model: loaded, profile: deviceProfile, recipe: selection, calibration: calibrationData,
+            validation: validationData, metric: metric, maxDrop: maxDrop, floor: floor, latencyLimit: latency,
+            onlineCPUs: Device.probe.onlineCores, totalMemory: Device.probe.memoryBytes, threads: threads)
+    }
+}

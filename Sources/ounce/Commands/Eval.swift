@@ -1,0 +1,54 @@
+import ArgumentParser
+import OunceCompress
+import OunceRuntime
+
+struct Eval: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Measures the accuracy of a model or artifact on data.")
+
+    @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
+    var file: String
+    @Option(help: "Samples: .npz with arrays named by input (and 'labels'), or .npy.")
+    var data: String
+    @Option(help: "Labels as .npy, in place of 'labels' in the data.")
+    var labels: String?
+    @Option(help: "top1, auc, mse or fidelity.")
+    var metric: String = "top1"
+    @Option(help: "The model that fidelity compares with.")
+    var reference: String?
+    @Option(help: "Use only the first so many samples.")
+    var limit: Int?
+    @OptionGroup var options: ModelOptions
+
+    struct Result: Encodable {
+        var metric: String
+        var value: Double
+        var samples: Int
+        var standardError: Double
+    }
+
+    func run() throws {
+        try Failure.reporting {
+            guard let metric = Metric(rawValue: metric) else {
+                throw ValidationError("--metric is top1, auc, mse or fidelity, not '\(metric)'")
+            }
+            let runtime = try options.runtimeOptions()
+            let model = try LoadedModel(path: file).model(runtime)
+            let dataset = try Dataset(path: data, inputs: model.inputs, labelsPath: labels, limit: limit)
+            let progress = ProgressLine(isSilent: options.json)
+            let evaluator = Evaluator(metric: metric, dataset: dataset) { progress.show(.working("evaluate", $0)) }
+            let accuracy = try evaluator.evaluate(
+                model, reference: try reference.map { try LoadedModel(path: $0).model(runtime) })
+            progress.finish()
+            if options.json {
+                try JSONOutput.write(
+                    Result(
+                        metric: accuracy.metric, value: accuracy.value, samples: accuracy.samples,
+                        standardError: accuracy.standardError))
+            } else {
+                print(
+                    "\(accuracy.metric) \(Text.accuracy(metric, accuracy.value)) ± "
+                        + "\(Text.accuracy(metric, accuracy.standardError)) (\(accuracy.samples) samples, one standard error)")
+            }
+        }
+    }
+}

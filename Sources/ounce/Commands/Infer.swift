@@ -1,0 +1,71 @@
+import ArgumentParser
+import OunceCompress
+import OunceFormats
+import OunceGraph
+import OunceRuntime
+
+struct Infer: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs a model or artifact over samples and writes its outputs.")
+
+    @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
+    var file: String
+    @Option(help: "Samples: .npy, or .npz with arrays named by input; the first axis is the samples.")
+    var input: String
+    @Option(help: "Where the first output goes as .npy, or all outputs by name as .npz.")
+    var output: String
+    @OptionGroup var options: ModelOptions
+
+    struct Result: Encodable {
+        struct Output: Encodable {
+            var name: String
+            var datatype: String
+            var shape: [Int]
+        }
+        var samples: Int
+        var outputs: [Output]
+        var output: String
+    }
+
+    func run() throws {
+        try Failure.reporting {
+            let model = try LoadedModel(path: file).model(try options.runtimeOptions())
+            let dataset = try Dataset(path: input, inputs: model.inputs)
+            var collected = [[UInt8]](repeating: [], count: model.outputs.count)
+            var types: [TensorType] = []
+            for index in 0..<dataset.count {
+                let results = try model.run(try dataset.sample(index))
+                types = results.map { TensorType($0.dtype, $0.shape) }
+                for (place, result) in results.enumerated() { collected[place].append(contentsOf: result.bytes) }
+            }
+            var tensors: [(name: String, tensor: Tensor)] = []
+            for (place, info) in model.outputs.enumerated() {
+                // The samples become the first axis; an output's own batch axis of 1 gives way to it.
+                let own = types[place].shape.dims
+                let shape = Shape([dataset.count] + (own.first == 1 ? own.dropFirst() : own[...]))
+                let storage = collected[place].withUnsafeBytes { bytes in
+                    TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
+                }
+                guard let tensor = Tensor(dtype: types[place].dtype, shape: shape, storage: storage) else {
+                    throw CompressError(.data, "the outputs of \(info.name) differ in shape from sample to sample")
+                }
+                tensors.append((info.name, tensor))
+            }
+            if output.hasSuffix(".npz") {
+                try NumPyArchive.write(tensors, path: output)
+            } else if let first = tensors.first {
+                try NumPyFile.write(first.tensor, path: output)
+            }
+            let written = output.hasSuffix(".npz") ? tensors : Array(tensors.prefix(1))
+            let result = Result(
+                samples: dataset.count,
+                outputs: written.map { .init(name: $0.name, datatype: $0.tensor.dtype.name, shape: $0.tensor.shape.dims) },
+                output: output)
+            if options.json {
+                try JSONOutput.write(result)
+            } else {
+                for entry in written { print("\(entry.name) \(entry.tensor.dtype.name) \(entry.tensor.shape) -> \(output)") }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import OunceCompress
+import OunceRuntime
+
+/// The before/after table that people see.
+struct ReportText {
+    let report: Report
+    let metric: Metric?
+
+    func write(output: String) {
+        let (before, after) = (report.before, report.after)
+        var table = Table(header: ["", "before", "after", ""])
+        if let old = before.accuracy, let new = after.accuracy {
+            let drop = metric.map { $0.drop(from: old.value, to: new.value) } ?? 0
+            let unit = metric == .mse ? "%" : "points"
+            table.add([
+                "\(new.metric), \(new.samples) samples", accuracy(old), accuracy(new),
+                (drop > 0 ? "-" : "+") + Text.number(abs(drop), 2) + " " + unit,
+            ])
+        } else {
+            table.add(["accuracy", "unverified", "unverified", "no validation data"])
+        }
+        table.add([
+            "size", Text.bytes(before.bytes), Text.bytes(after.bytes),
+            Text.number(Double(before.bytes) / Double(max(after.bytes, 1)), 2) + "x smaller",
+        ])
+        let threads = "\(after.threads) thread\(after.threads == 1 ? "" : "s")"
+        table.add([
+            "latency, \(threads)", Text.milliseconds(before.latencyMilliseconds),
+            Text.milliseconds(after.latencyMilliseconds),
+            Text.number(before.latencyMilliseconds / max(after.latencyMilliseconds, 1e-9), 2) + "x faster",
+        ])
+        table.add(["memory when it runs", Text.bytes(before.memoryBytes), Text.bytes(after.memoryBytes), ""])
+        if let old = before.millijoules, let new = after.millijoules {
+            table.add(["energy (estimate)", Text.number(old, 3) + " mJ", Text.number(new, 3) + " mJ", ""])
+        }
+        print("recipe \(report.recipe): \(report.reason)\n")
+        table.write()
+        let refused = report.candidates.filter { $0.refusal != nil }
+        if !refused.isEmpty { print() }
+        for candidate in refused { print("refused \(candidate.recipe): \(candidate.refusal ?? "")") }
+        print("\nwrote \(output)")
+    }
+
+    private func accuracy(_ accuracy: Report.Accuracy) -> String {
+        "\(Text.accuracy(metric, accuracy.value)) ± \(Text.accuracy(metric, accuracy.standardError))"
+    }
+}
