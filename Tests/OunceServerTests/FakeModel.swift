@@ -71,20 +71,20 @@ final class TestServer {
         rmdir(folder)
     }
 
-    static func echo(version: String = "v1", factor: Float = 1, delayMicroseconds: UInt32 = 0) -> LoadedModel {
+    static func echo(version: String = "v1", factor: Float = 1, delayMicroseconds: UInt32 = 0) -> ModelVersion {
         let input = TensorInfo(name: "x", dtype: .float32, shape: [-1, 3])
         return loaded(
             "echo", version, FakeModel(inputs: [input], factor: factor, delayMicroseconds: delayMicroseconds))
     }
 
-    static func everyType() -> LoadedModel {
+    static func everyType() -> ModelVersion {
         loaded(
             "types", "v1",
             FakeModel(inputs: DType.allCases.map { TensorInfo(name: $0.name, dtype: $0, shape: [-1]) }))
     }
 
-    static func loaded(_ name: String, _ version: String, _ model: FakeModel) -> LoadedModel {
-        LoadedModel(
+    static func loaded(_ name: String, _ version: String, _ model: FakeModel) -> ModelVersion {
+        ModelVersion(
             name: name, version: version, model: model,
             details: .init(
                 key: "abc", profile: "auto", recipe: "int8", report: nil, artifactBytes: 10, latencyMicroseconds: 7))

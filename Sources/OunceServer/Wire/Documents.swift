@@ -37,7 +37,7 @@ enum Documents {
         let inputs: [Tensor]
         let outputs: [Tensor]
 
-        init(_ loaded: LoadedModel) {
+        init(_ loaded: ModelVersion) {
             name = loaded.name
             versions = [loaded.version]
             inputs = loaded.model.inputs.map(Tensor.init)
