@@ -52,6 +52,7 @@ let package = Package(
             name: "ounced",
             dependencies: [
                 "OunceServer", "OunceRuntime", "OunceConfig", "OunceSystem",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "OunceTestSupport", dependencies: ["OunceGraph"], path: "Tests/Support"),

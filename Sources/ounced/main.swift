@@ -1,1 +1,3 @@
-print("ounced")
+import Glibc
+
+exit(runDaemon(CommandLine.arguments))

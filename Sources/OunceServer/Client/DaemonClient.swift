@@ -27,7 +27,11 @@ package struct DaemonClient: Sendable {
     private func decode<T: Decodable>(_ reply: UnixHTTPClient.Reply) throws(ClientError) -> T {
         guard reply.status == 200 else { throw ClientError(message(of: reply)) }
         do {
-            return try JSONDecoder().decode(T.self, from: Data(reply.body))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+                positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+            return try decoder.decode(T.self, from: Data(reply.body))
         } catch {
             throw ClientError("the answer of ounced is not understood; are ounce and ounced of the same version?")
         }

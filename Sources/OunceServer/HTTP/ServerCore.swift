@@ -139,7 +139,7 @@ final class ServerCore: Sendable {
     }
 
     private func statistics(_ entries: [ModelStore.Entry]) -> HTTPReply {
-        HTTPReply(Documents.Statistics(model_stats: entries.map { Documents.ModelStatistics($0) }))
+        HTTPReply(Documents.Statistics(modelStats: entries.map { Documents.ModelStatistics($0) }))
     }
 
     /// Reads `{"ready": true}`; an empty body asks for all.

@@ -50,7 +50,7 @@ package final class InferenceService: Sendable {
     }
 
     /// Runs a request whose model was leased already, so that decoding and running see the same version.
-    package func run(_ request: InferenceRequest, on loaded: LoadedModel) throws(ServiceError) -> InferenceReply {
+    package func run(_ request: InferenceRequest, on loaded: ModelVersion) throws(ServiceError) -> InferenceReply {
         let model = loaded.model
         let inputs = try ordered(request.inputs, for: loaded)
         let wanted = try outputIndices(request.outputs, of: loaded)
@@ -68,7 +68,7 @@ package final class InferenceService: Sendable {
     }
 
     private func ordered(
-        _ given: [InferenceRequest.Input], for loaded: LoadedModel
+        _ given: [InferenceRequest.Input], for loaded: ModelVersion
     ) throws(ServiceError) -> [Tensor] {
         let infos = loaded.model.inputs
         var tensors: [Tensor] = []
@@ -93,7 +93,7 @@ package final class InferenceService: Sendable {
         return tensors
     }
 
-    private func check(_ tensor: Tensor, against info: TensorInfo, of loaded: LoadedModel) throws(ServiceError) {
+    private func check(_ tensor: Tensor, against info: TensorInfo, of loaded: ModelVersion) throws(ServiceError) {
         guard tensor.dtype == info.dtype else {
             throw ServiceError(
                 .invalid,
@@ -110,7 +110,7 @@ package final class InferenceService: Sendable {
         }
     }
 
-    private func outputIndices(_ names: [String]?, of loaded: LoadedModel) throws(ServiceError) -> [Int] {
+    private func outputIndices(_ names: [String]?, of loaded: ModelVersion) throws(ServiceError) -> [Int] {
         let infos = loaded.model.outputs
         guard let names else { return Array(infos.indices) }
         var indices: [Int] = []

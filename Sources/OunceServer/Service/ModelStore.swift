@@ -4,7 +4,7 @@ import Synchronization
 package enum ModelState: Sendable {
     /// Not served yet; says what is being done.
     case loading(String)
-    case ready(LoadedModel)
+    case ready(ModelVersion)
     case failed(reason: String)
     /// Was served, and is no longer.
     case unloaded
@@ -40,7 +40,7 @@ package final class ModelStore: Sendable {
     }
 
     /// Serves `loaded` from now on.
-    package func swap(_ loaded: LoadedModel) {
+    package func swap(_ loaded: ModelVersion) {
         // The old version is freed outside the lock.
         let old = slots.withLock { slots -> ModelState? in
             let old = slots[loaded.name]?.state
@@ -76,7 +76,7 @@ package final class ModelStore: Sendable {
     /// - Throws: `.notFound`, or `.unavailable` for a model that is not ready.
     package func lease(
         _ name: String, version: String? = nil
-    ) throws(ServiceError) -> (model: LoadedModel, statistics: ModelStatistics) {
+    ) throws(ServiceError) -> (model: ModelVersion, statistics: ModelStatistics) {
         guard let slot = slots.withLock({ $0[name] }) else {
             throw ServiceError(.notFound, "there is no model '\(excerpt(name))'; GET /v2/ounce/status lists them")
         }

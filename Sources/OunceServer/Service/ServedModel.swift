@@ -15,7 +15,7 @@ package protocol ServedModel: AnyObject, Sendable {
 extension Model: ServedModel {}
 
 /// One version of a model, ready to serve. Whoever holds it holds a lease: it is freed with its last holder.
-package final class LoadedModel: Sendable {
+package final class ModelVersion: Sendable {
     package let name: String
     /// Names exactly these bits: the beginning of the artifact's key.
     package let version: String

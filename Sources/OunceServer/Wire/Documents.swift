@@ -1,6 +1,6 @@
 import OunceRuntime
 
-/// The protocol's small answers. Names are those of the wire.
+/// The protocol's small answers, under the names of the wire (which `HTTPReply` turns into snake case).
 enum Documents {
     struct Server: Encodable {
         let name = "ounce"
@@ -37,7 +37,7 @@ enum Documents {
         let inputs: [Tensor]
         let outputs: [Tensor]
 
-        init(_ loaded: LoadedModel) {
+        init(_ loaded: ModelVersion) {
             name = loaded.name
             versions = [loaded.version]
             inputs = loaded.model.inputs.map(Tensor.init)
@@ -63,7 +63,7 @@ enum Documents {
     }
 
     struct Statistics: Encodable {
-        let model_stats: [ModelStatistics]
+        let modelStats: [ModelStatistics]
     }
 
     struct ModelStatistics: Encodable {
@@ -74,43 +74,43 @@ enum Documents {
         }
 
         struct Inference: Encodable {
-            let success, fail, queue, compute_input, compute_infer, compute_output: Sum
+            let success, fail, queue, computeInput, computeInfer, computeOutput: Sum
         }
 
         struct Memory: Encodable {
             let type = "CPU"
             let id = 0
-            let byte_size: Int
+            let byteSize: Int
         }
 
         struct Batch: Encodable {}
 
         let name: String
         let version: String
-        let last_inference: UInt64
-        let inference_count: UInt64
-        let execution_count: UInt64
-        let inference_stats: Inference
-        let batch_stats: [Batch] = []
-        let memory_usage: [Memory]
+        let lastInference: UInt64
+        let inferenceCount: UInt64
+        let executionCount: UInt64
+        let inferenceStats: Inference
+        let batchStats: [Batch] = []
+        let memoryUsage: [Memory]
 
         init(_ entry: ModelStore.Entry) {
             let sums = entry.statistics.snapshot
             name = entry.name
             if case .ready(let loaded) = entry.state {
                 version = loaded.version
-                memory_usage = [Memory(byte_size: loaded.model.memoryBytes)]
+                memoryUsage = [Memory(byteSize: loaded.model.memoryBytes)]
             } else {
                 version = ""
-                memory_usage = []
+                memoryUsage = []
             }
-            last_inference = sums.lastInference
-            inference_count = sums.success.count
-            execution_count = sums.success.count
-            inference_stats = Inference(
+            lastInference = sums.lastInference
+            inferenceCount = sums.success.count
+            executionCount = sums.success.count
+            inferenceStats = Inference(
                 success: Sum(sums.success), fail: Sum(sums.failure), queue: Sum(sums.queue),
-                compute_input: Sum(sums.computeInput), compute_infer: Sum(sums.computeInfer),
-                compute_output: Sum(sums.computeOutput))
+                computeInput: Sum(sums.computeInput), computeInfer: Sum(sums.computeInfer),
+                computeOutput: Sum(sums.computeOutput))
         }
     }
 }

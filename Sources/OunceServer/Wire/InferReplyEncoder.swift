@@ -8,7 +8,7 @@ struct InferReplyEncoder {
     let jsonLength: Int?
 
     init(
-        _ reply: InferenceReply, of loaded: LoadedModel, id: String?, format: OutputFormat,
+        _ reply: InferenceReply, of loaded: ModelVersion, id: String?, format: OutputFormat,
         allocator: ByteBufferAllocator
     ) {
         let binary = reply.outputs.filter { format.isBinary($0.name) }

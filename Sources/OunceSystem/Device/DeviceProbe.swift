@@ -38,7 +38,7 @@ package struct DeviceProbe: Sendable, Hashable {
     static func cpuList(_ text: String) -> [Int] {
         var cpus: Set<Int> = []
         for part in Self.printable(text).split(separator: ",") {
-            let ends = part.split(separator: "-", maxSplits: 1).map { Int($0) }
+            let ends = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { Int($0) }
             guard let first = ends.first.flatMap(\.self), let last = ends.last.flatMap(\.self),
                 (0...last).contains(first), last < 4096
             else { continue }

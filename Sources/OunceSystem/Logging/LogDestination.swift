@@ -12,7 +12,7 @@ package enum LogDestination: Sendable, Hashable {
 
     /// The journal where stderr is connected to it, as `$JOURNAL_STREAM` says, or where `OUNCE_JOURNAL=1`; and only
     /// while its socket exists, because without it messages would be dropped silently.
-    package static func detect() -> LogDestination {
+    package static func detect(environment variable: (String) -> String? = Self.variable) -> LogDestination {
         guard access(journalSocket, F_OK) == 0 else { return .stderr }
         if variable("OUNCE_JOURNAL") == "1" { return .journal }
         guard let stream = variable("JOURNAL_STREAM") else { return .stderr }
@@ -28,5 +28,5 @@ package enum LogDestination: Sendable, Hashable {
         }
     }
 
-    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    package static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

@@ -1,0 +1,96 @@
+import OunceConfig
+
+/// Writes a profile or recipe as YAML that reads back with the same hash.
+///
+/// The child that compresses gets these files, not the user's: what it applies is then what the artifact's key names,
+/// also where the user edits meanwhile.
+enum ConfigSnapshot {
+    static func yaml(_ profile: DeviceProfile) -> String {
+        let cores =
+            switch profile.cores {
+            case .auto: "auto"
+            case .count(let count): String(count)
+            case .cpus(let ids): list(ids.map(String.init))
+            }
+        let memory =
+            switch profile.memory {
+            case .auto: "auto"
+            case .bytes(let bytes): "\(bytes)B"
+            case .percent(let percent): decimal(percent) + "%"
+            }
+        var lines = [
+            "name: \(text(profile.name))", "cores: \(cores)", "memory: \(memory)", "simd: \(simd(profile.simd))",
+        ]
+        if let power = profile.power {
+            let sensor =
+                switch power.sensor {
+                case .auto: "auto"
+                case .none: "none"
+                case .path(let path): text(path)
+                }
+            lines.append(
+                "power: {budget: \(decimal(power.budget))W, idle: \(decimal(power.idle))W, "
+                    + "per_core: \(decimal(power.perCore))W, sensor: \(sensor)}")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    static func yaml(_ recipe: Recipe) -> String {
+        let steps = recipe.steps.map { step in
+            switch step {
+            case .quantize(let quantization): "quantize: {\(fields(quantization))}"
+            }
+        }
+        return "name: \(text(recipe.name))\nsteps:\(steps.isEmpty ? " []" : "")\n"
+            + steps.map { "  - \($0)\n" }.joined()
+    }
+
+    private static func simd(_ simd: DeviceProfile.SIMD) -> String {
+        guard case .limited(let width, let features) = simd else { return "auto" }
+        let parts = [
+            width.map { "width: \($0)" }, features.map { "features: \(list($0.map(\.rawValue).sorted()))" },
+        ]
+        return "{" + parts.compactMap(\.self).joined(separator: ", ") + "}"
+    }
+
+    private static func fields(_ quantization: Quantization) -> String {
+        var fields = [
+            "weights: int8", "activations: \(quantization.activations.rawValue)",
+            "per_channel: \(quantization.perChannel)",
+        ]
+        switch quantization.calibration {
+        case .minmax: fields.append("calibration: minmax")
+        case .mse: fields.append("calibration: mse")
+        case .percentile(let percent): fields += ["calibration: percentile", "percentile: \(decimal(percent))%"]
+        }
+        if let layers = quantization.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
+        if !quantization.keepFloat.isEmpty {
+            fields.append("keep_float: \(list(quantization.keepFloat.map { text($0.text) }))")
+        }
+        return fields.joined(separator: ", ")
+    }
+
+    private static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }
+
+    /// Without an exponent, which quantities with a unit do not take.
+    private static func decimal(_ value: Double) -> String {
+        let plain = value.description
+        guard plain.contains("e") else { return plain }
+        return value < 1 ? "0" : String(UInt64(value))
+    }
+
+    /// In double quotes, with what YAML would read as something else escaped.
+    private static func text(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22, 0x5C: result += "\\\(scalar)"
+            case 0x20...0x7E: result.unicodeScalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+            }
+        }
+        return result + "\""
+    }
+}

@@ -1,0 +1,51 @@
+import OunceRuntime
+import OunceServer
+import OunceSystem
+
+/// Makes a version that may be served from an artifact: mapped, checked, lowered, replayed and measured.
+enum Preparer {
+    /// Runs of the first self-check whose median is the measured latency.
+    private static let measuredRuns = 5
+
+    static func prepare(_ plan: ModelPlan, memoryLimit: Int?) throws(RuntimeError) -> ModelVersion {
+        let artifact = try Artifact.open(path: plan.artifact)
+        let options = RuntimeOptions(
+            allowedISAs: plan.identity.allowedISAs, threads: plan.identity.threads, memoryLimit: memoryLimit)
+        let model = try Model(graph: artifact.graph, options: options)
+        try model.verify(artifact.selfChecks)
+        return ModelVersion(
+            name: plan.name, version: String(plan.key.prefix(12)), model: model,
+            details: .init(
+                key: plan.key, profile: artifact.provenance.profileName, recipe: artifact.provenance.recipeName,
+                report: artifact.report, artifactBytes: FileSize.of(plan.artifact),
+                latencyMicroseconds: try latency(of: model, artifact.selfChecks.first)))
+    }
+
+    private static func latency(of model: Model, _ check: SelfCheck?) throws(RuntimeError) -> Int {
+        guard let check else { return 0 }
+        let clock = ContinuousClock()
+        var times: [Duration] = []
+        for _ in 0..<measuredRuns {
+            let start = clock.now
+            _ = try model.run(check.inputs)
+            times.append(clock.now - start)
+        }
+        times.sort()
+        return Int(
+            clamping: times[measuredRuns / 2] / .microseconds(1) > 0
+                ? Int64(times[measuredRuns / 2] / .microseconds(1)) : 1)
+    }
+
+    /// Bytes that each model may take of what the profile allows: one half in equal parts, the other by the size of
+    /// what it is made from, so that a small model beside a large one has room to work.
+    static func memoryShares(_ plans: [ModelPlan], total: Int) -> [String: Int] {
+        let sum = plans.reduce(0.0) { $0 + Double($1.sourceBytes) }
+        var shares: [String: Int] = [:]
+        for plan in plans {
+            let equal = 1 / Double(plans.count)
+            let weight = sum > 0 ? Double(plan.sourceBytes) / sum : equal
+            shares[plan.name] = Int(Double(total) * (equal + weight) / 2)
+        }
+        return shares
+    }
+}
