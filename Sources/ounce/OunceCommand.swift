@@ -8,6 +8,6 @@ struct OunceCommand: ParsableCommand {
         abstract: "Makes a neural network small enough for the board it runs on, and looks after the daemon that serves it.",
         version: Ounce.version,
         subcommands: [
-            Compress.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self,
+            Compress.self, DeviceCommand.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self, Status.self, Reload.self,
         ])
 }
