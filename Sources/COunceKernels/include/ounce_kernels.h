@@ -5,7 +5,8 @@
 //   - int8: exact int32 accumulators (no saturating pair sums), then the one requantisation rule below;
 //   - float: one accumulator for each output element, started with the bias, fused multiply-adds (fmaf) in ascending
 //     order of the reduction index (kernel row, kernel column, input channel);
-//     max is `a > b ? a : b`, min `a < b ? a : b`; a clamp of float results lets NaN through: v = min > v ? min : v;  v = max < v ? max : v;
+//     max is `a > b ? a : b`, min `a < b ? a : b`; a clamp of float results lets NaN through:
+//     v = min > v ? min : v;  v = max < v ? max : v;
 //     which NaN comes out (sign, payload) is the CPU's business;
 //   - no libm: exp, tanh and so on are the polynomials of this module, computed with the same operations everywhere.
 //
