@@ -92,6 +92,9 @@ struct ONNXTranslation {
 
     private mutating func addOutput(_ output: ONNXValueInfoProto) throws(ImportFailure) {
         if case .missing = bindings[output.name] { return }
+        guard !laterOutputs.contains(output.name) else {
+            throw .unsupported("it is not the first output of its operator, and only that is made")
+        }
         var id = try value(output.name)
         let graph = builder.graph
         if graph[id].name != output.name {
@@ -131,7 +134,8 @@ struct ONNXTranslation {
         var dependsOnMissing = false
         for input in node.proto.input where !input.isEmpty {
             if laterOutputs.contains(input) {
-                throw .unsupported("it uses '\(input)', an output that only its first operator would give")
+                throw .unsupported(
+                    "it uses '\(input)', which is not the first output of its operator, and only that is made")
             }
             guard let binding = bindings[input] else {
                 throw .corrupt("the input '\(input)' is made by no earlier node")
