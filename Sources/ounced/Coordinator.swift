@@ -77,8 +77,8 @@ final class Coordinator: Sendable {
             defer { state.isRunning = true }
             return !state.isRunning
         }
-        guard isFree else { return cancelCompressingIfChanged() }
-        if !startThread({ [self] in next() }) { next() }
+        let work: @Sendable () -> Void = { [self] in if isFree { next() } else { cancelCompressingIfChanged() } }
+        if !startThread(work) { work() }
     }
 
     /// Ends the child that compresses, if one runs; nothing new is begun.
@@ -110,7 +110,7 @@ final class Coordinator: Sendable {
         }) {
             let result = reloadNow()
             let isSuperseded = state.withLock { state in
-                state.lastReload = result
+                state.lastReload = result ?? state.lastReload
                 // Cancelled for a newer one: whoever waits for this one waits for that.
                 guard result == nil, state.isReloadWanted else { return false }
                 state.waiters = waiters + state.waiters
