@@ -57,7 +57,7 @@ let package = Package(
             ]),
         .target(name: "OunceTestSupport", dependencies: ["OunceGraph"], path: "Tests/Support"),
         .testTarget(name: "OunceGraphTests", dependencies: ["OunceGraph", "OunceTestSupport"]),
-        .testTarget(name: "OunceFormatsTests", dependencies: ["OunceFormats"]),
+        .testTarget(name: "OunceFormatsTests", dependencies: ["OunceFormats", "OunceTestSupport"]),
         .testTarget(name: "OunceRuntimeTests", dependencies: ["OunceRuntime", "OunceFormats"]),
         .testTarget(name: "OunceConfigTests", dependencies: ["OunceConfig"]),
         .testTarget(name: "OunceCompressTests", dependencies: ["OunceCompress"]),

@@ -23,7 +23,19 @@
         ounce_conv_tile_units
 #define HOW_CONV_S8_SINGLE \
     ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, NULL, ounce_conv_tile_units
-#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_f32_units
+#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_tile_units
+#define HOW_DWCONV_S8_DOT_UNSIGNED \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, \
+        ounce_dwconv_s8_dot_unsigned_scratch, ounce_dwconv_s8_dot_unsigned_units
+#define HOW_DWCONV_S8_DOT \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, \
+        ounce_dwconv_s8_dot_scratch, ounce_dwconv_s8_dot_units
+#define HOW_DWCONV_S8_PAIRS \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_pairs_size, ounce_dwconv_s8_pairs_pack, \
+        ounce_dwconv_s8_pairs_scratch, ounce_dwconv_s8_pairs_units
+#define HOW_DWCONV_S8_TAPS                                                             \
+    ounce_dwconv_s8_taps_supports, ounce_dwconv_s8_taps_size, ounce_dwconv_s8_taps_pack, \
+        ounce_dwconv_s8_taps_scratch, ounce_dwconv_tile_units
 #define HOW_POOL NULL, NULL, NULL, NULL, ounce_pool_units
 #define HOW_BINARY NULL, NULL, NULL, NULL, ounce_binary_units
 #define HOW_ADD_S8 NULL, NULL, NULL, NULL, ounce_add_s8_units
@@ -53,7 +65,24 @@ size_t ounce_conv_s8_pairs_scratch(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
 size_t ounce_dwconv_f32_size(const void *params);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-int64_t ounce_dwconv_f32_units(const void *params);
+int64_t ounce_dwconv_tile_units(const void *params);
+bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_dwconv_s8_dot_unsigned_size(const void *params);
+size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);
+int64_t ounce_dwconv_s8_dot_unsigned_units(const void *params);
+void ounce_dwconv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_dwconv_s8_dot_size(const void *params);
+size_t ounce_dwconv_s8_dot_scratch(const void *params);
+int64_t ounce_dwconv_s8_dot_units(const void *params);
+void ounce_dwconv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_dwconv_s8_pairs_size(const void *params);
+size_t ounce_dwconv_s8_pairs_scratch(const void *params);
+int64_t ounce_dwconv_s8_pairs_units(const void *params);
+void ounce_dwconv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_dwconv_s8_taps_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_dwconv_s8_taps_size(const void *params);
+size_t ounce_dwconv_s8_taps_scratch(const void *params);
+void ounce_dwconv_s8_taps_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_pool_units(const void *params);
 int64_t ounce_binary_units(const void *params);
 int64_t ounce_add_s8_units(const void *params);

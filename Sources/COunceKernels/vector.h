@@ -21,26 +21,39 @@ typedef int8_t v16b __attribute__((vector_size(16)));
         memcpy(&loaded_, (pointer), sizeof loaded_);         \
         loaded_;                                             \
     })
-#define SPLAT(type, value) ((type){} + (value))
 // mask ? a : b, the mask being a comparison's lanes.
 #define SELECT(type, mask, a, b) ((type)(((v16i)(a) & (mask)) | ((v16i)(b) & ~(mask))))
 
 
+OUNCE_INLINE v16f splat(float x) { return (v16f){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
+// Stores the first `count` < 16 of sixteen elements, in halves.
+OUNCE_INLINE void store_some(void *out, const void *lanes, size_t element, int64_t count) {
+    char *to = out;
+    const char *from = lanes;
+    OUNCE_UNROLL for (size_t half = OUNCE_LANES / 2; half > 0; half /= 2) {
+        if (!(count & (int64_t)half)) continue;
+        memcpy(to, from, half * element);
+        to += half * element;
+        from += half * element;
+    }
+}
+
 // Stores the first `count` (at most 16) lanes of clamped floats; NaN stays.
 OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_t count) {
-    const v16f lo = SPLAT(v16f, min), hi = SPLAT(v16f, max);
+    const v16f lo = splat(min), hi = splat(max);
     v = SELECT(v16f, lo > v, lo, v);
     v = SELECT(v16f, hi < v, hi, v);
     if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
         memcpy(out, &v, sizeof v);
     } else {
-        for (int64_t i = 0; i < count; i++) out[i] = v[i];
+        store_some(out, &v, sizeof(float), count);
     }
 }
 
 // The requantisation rule on sixteen accumulators.
 OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
-    const v16f lo = SPLAT(v16f, r.lo), hi = SPLAT(v16f, r.hi);
+    const v16f lo = splat(r.lo), hi = splat(r.hi);
     v16f v = __builtin_convertvector(acc, v16f) * scale;
     v = SELECT(v16f, v > lo, v, lo);
     v = SELECT(v16f, v < hi, v, hi);
@@ -49,7 +62,7 @@ OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_ran
     if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
         memcpy(out, &q, sizeof q);
     } else {
-        for (int64_t i = 0; i < count; i++) out[i] = q[i];
+        store_some(out, &q, 1, count);
     }
 }
 

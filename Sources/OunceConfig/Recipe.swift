@@ -55,16 +55,20 @@ package struct Quantization: Sendable, Hashable {
     package let layers: [GlobPattern]?
     /// Layers to leave float even so.
     package let keepFloat: [GlobPattern]
+    /// Decibels of signal over quantisation noise below which a layer that reads the model's input keeps that input in
+    /// float; 0: never. Of no effect on float activations.
+    package let minInputSQNR: Double
 
     package init(
         activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
-        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = []
+        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30
     ) {
         self.activations = activations
         self.perChannel = perChannel
         self.calibration = calibration
         self.layers = layers
         self.keepFloat = keepFloat
+        self.minInputSQNR = minInputSQNR
     }
 
     /// Whether the layer of this name is to be quantised.
@@ -83,7 +87,7 @@ package struct Quantization: Sendable, Hashable {
             "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
             "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
-            "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()),
+            "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
         ])
     }
 }

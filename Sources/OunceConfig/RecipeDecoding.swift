@@ -58,7 +58,10 @@ extension Quantization {
     private enum Method { case minmax, percentile, mse }
 
     fileprivate init?(_ field: Field) {
-        let keys = ["weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float"]
+        let keys = [
+            "weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
+            "min_input_sqnr",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         _ = fields.required("weights") { $0.choice([("int8", ())]) }
         let activations = fields.optional("activations") {
@@ -79,6 +82,7 @@ extension Quantization {
         }
         let layers = fields.optional("layers") { $0.patterns(atLeast: 1) }
         let keepFloat = fields.optional("keep_float") { $0.patterns(atLeast: 0) }
+        let minInputSQNR = fields.optional("min_input_sqnr") { $0.number(in: 0...200) }
         let calibration: Calibration =
             switch method {
             case .minmax: .minmax
@@ -87,7 +91,7 @@ extension Quantization {
             }
         self.init(
             activations: activations ?? .int8, perChannel: perChannel ?? true, calibration: calibration,
-            layers: layers, keepFloat: keepFloat ?? [])
+            layers: layers, keepFloat: keepFloat ?? [], minInputSQNR: minInputSQNR ?? 30)
     }
 }
 

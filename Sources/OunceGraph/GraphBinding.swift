@@ -34,6 +34,9 @@ extension Graph {
     /// those that shape inference gives.
     package func validate() throws(GraphError) {
         var defined = Set(inputs)
+        guard defined.count == inputs.count, inputs.allSatisfy({ values.indices.contains($0.index) }) else {
+            throw GraphError(.invalidStructure, at: name, "the inputs of the model are not distinct values")
+        }
         for (index, value) in values.enumerated() {
             let id = ValueID(index)
             if let constant = value.constant {

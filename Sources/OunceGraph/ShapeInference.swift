@@ -229,6 +229,7 @@ struct ShapeInference {
         }
         var dims: [Int] = []
         var copied: Set<Int> = []
+        var repeatsUnknown = false
         for dimension in dimensions {
             switch dimension {
             case .literal(let extent):
@@ -237,7 +238,7 @@ struct ShapeInference {
             case .copy(let axis):
                 guard shape.dims.indices.contains(axis) else { throw self.shape("axis \(axis) of \(shape)") }
                 dims.append(shape[axis])
-                copied.insert(axis)
+                if !copied.insert(axis).inserted, shape[axis] < 0 { repeatsUnknown = true }
             case .infer: dims.append(Shape.unknown)
             }
         }
@@ -247,6 +248,7 @@ struct ShapeInference {
             }
             return Shape(dims)
         }
+        if repeatsUnknown { return Shape(dims) }
         // Unknown extents that are copied cancel; what is left must divide.
         let from = shape.dims.enumerated().filter { !(copied.contains($0.offset) && $0.element < 0) }.map(\.element)
         let to = dims.enumerated().filter { entry in

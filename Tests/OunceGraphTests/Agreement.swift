@@ -16,6 +16,7 @@ func expectSimplified(
     let interface = { (graph: Graph, ids: [ValueID]) in ids.map { "\(graph[$0].name) \(graph[$0].type)" } }
     #expect(interface(graph, graph.inputs) == interface(simple, simple.inputs), sourceLocation: sourceLocation)
     #expect(interface(graph, graph.outputs) == interface(simple, simple.outputs), sourceLocation: sourceLocation)
+    #expect(try simple.simplified().listing == simple.listing, "no fixed point", sourceLocation: sourceLocation)
     var random = RandomSource(seed: seed &+ 1)
     let inputs = graph.inputs.map { id in
         let shape = Shape(graph[id].shape.dims.map { $0 < 0 ? batch : $0 })

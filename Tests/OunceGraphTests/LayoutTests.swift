@@ -117,20 +117,21 @@ import Testing
         #expect(simple.nodes.count == 2)
     }
 
-    @Test(arguments: 0..<60) func randomMovementsAgree(seed: Int) throws {
+    @Test(arguments: 0..<120) func randomMovementsAgree(seed: Int) throws {
         print("seed", seed)
         var b = GraphBuilder(seed: UInt64(seed))
-        var x = b.input([2, 3, 4, 1])
+        var x = b.input(seed % 2 == 0 ? [2, 3, 4, 1] : [-1, 3, 1, 4])
         for _ in 0..<b.random.int(4...14) {
             let shape = b.shape(x)
             let axis = b.random.int(0...shape.rank - 1)
             switch b.random.int(0...13) {
             case 0...3: x = try b.node(.transpose(Array(0..<shape.rank).shuffled(using: &b.random)), [x])
             case 4: x = try b.node(.unary(.leakyRelu(0.1)), [x])
-            case 5: x = try b.node(.binary(.multiply, .none), [x, b.constant([shape.dims[shape.rank - 1]])])
+            case 5: x = try b.node(.binary(.multiply, .none), [x, b.constant([max(shape[shape.rank - 1], 1)])])
             case 6:
                 x = try b.node(
-                    .binary(.add, .none), [b.constant(Shape([shape[0]] + shape.dims.dropFirst().map { _ in 1 })), x])
+                    .binary(.add, .none),
+                    [b.constant(Shape([max(shape[0], 1)] + shape.dims.dropFirst().map { _ in 1 })), x])
             case 7: x = try b.node(.softmax(axis: axis), [x])
             case 8:
                 var after = shape.dims.map { _ in 0 }
@@ -138,7 +139,7 @@ import Testing
                 x = try b.node(.pad(before: after, after: shape.dims.map { _ in 0 }, value: 0.5), [x])
             case 9:
                 var ranges = shape.dims.map { _ in SliceRange.all }
-                ranges[axis] = SliceRange(start: shape[axis] > 1 ? 1 : 0, step: b.random.int(1...2))
+                ranges[axis] = SliceRange(start: abs(shape[axis]) > 1 ? 1 : 0, step: b.random.int(1...2))
                 x = try b.node(.slice(ranges), [x])
             case 10: x = try b.node(.concat(axis: axis), [x, b.node(.unary(.negate), [x])])
             case 11 where shape.rank > 2:
@@ -151,7 +152,7 @@ import Testing
                 let merged = shape.dims.reduce(1, *)
                 x = try b.node(.reshape([.copy(0), .infer] + (merged > 0 ? [.literal(1)] : [])), [x])
             }
-            guard b.shape(x).dims.reduce(1, *) < 4000 else { break }
+            guard abs(b.shape(x).dims.reduce(1, *)) < 2000 else { break }
         }
         x = try b.node(.unary(.abs), [x])
         try expectSimplified(try b.finish(x), seed: UInt64(seed))

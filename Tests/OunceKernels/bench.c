@@ -63,7 +63,39 @@ static void run_shape(const shape *sh, int is_float) {
     free_step(s);
 }
 
+// The other families: some step of middling size.
+static void run_family(ounce_family family) {
+    step *s = make_step(family);
+    while (s->out_bytes < 3000 || s->out_bytes > 20000) free_step(s), s = make_step(family);
+    char *in[2], *out = aligned(s->out_bytes);
+    for (int i = 0; i < 2; i++) {
+        in[i] = aligned(s->in_bytes[i] + OUNCE_SLACK);
+        if (s->in_bytes[i]) memcpy(in[i], s->in[i], s->in_bytes[i]);
+    }
+    size_t count;
+    const ounce_kernel *kernels = ounce_kernels(&count);
+    for (size_t n = 0; n < count; n++) {
+        const ounce_kernel *k = &kernels[n];
+        if (k->family != family || !(ounce_cpu_isas() & 1u << k->isa)) continue;
+        void *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
+        const ounce_call call = {&s->p, NULL, {in[0], in[1]}, out, scratch};
+        double best = 1e9;
+        for (int round = 0; round < 100; round++) {
+            const double start = now();
+            for (int i = 0; i < 20; i++) k->run(&call, 0, k->units(&s->p));
+            best = fmin(best, (now() - start) / 20);
+        }
+        printf("%-24s %9.2f us %8.3f ns/byte out  (%s)\n", k->name, best * 1e6, best * 1e9 / (double)s->out_bytes, s->text);
+        free(scratch);
+    }
+    free(in[0]), free(in[1]), free(out);
+    free_step(s);
+}
+
 void benchmark(void) {
+    for (int family = 0; family < OUNCE_FAMILY_COUNT; family++) {
+        if (!is_conv((ounce_family)family)) run_family((ounce_family)family);
+    }
     const shape shapes[] = {
         {"1x1 64->64 25x5", 64, 64, 25, 5, 1, 1, 0},   {"3x3 16->16 32x32", 16, 16, 32, 32, 3, 1, 0},
         {"3x3 3->16 32x32", 3, 16, 32, 32, 3, 1, 0},   {"3x3 64->64 8x8", 64, 64, 8, 8, 3, 1, 0},

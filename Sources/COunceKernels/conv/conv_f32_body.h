@@ -22,7 +22,7 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
                 v16f wide[TILE_PANELS];
                 OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = LOAD(v16f, w + (size_t)n * t->panel_bytes);
                 OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                    const v16f v = SPLAT(v16f, x[m][k]);
+                    const v16f v = splat(x[m][k]);
                     OUNCE_UNROLL for (int n = 0; n < panels; n++) {
                         acc[m][n] = __builtin_elementwise_fma(v, wide[n], acc[m][n]);
                     }

@@ -1,5 +1,6 @@
 // Convolution and depthwise convolution in portable C: any groups, strides and dilations. A unit is one output pixel.
 #include "../kernels.h"
+#include "pixels.h"
 
 // Packed: for each output channel its start value (bias), for int8 then its scale; then the weights as they come.
 typedef struct {
@@ -12,16 +13,7 @@ static geometry make_geometry(const ounce_conv_params *p) {
     return (geometry){p, group_in * p->kernel_h * p->kernel_w, group_in, p->out_c / p->groups};
 }
 
-static void pixel_offsets(const ounce_conv_params *p, int64_t pixel, int64_t *in, int64_t *out) {
-    const int64_t x = pixel % p->out_w, row = pixel / p->out_w, y = row % p->out_h, image = row / p->out_h;
-    *in = image * p->in_image + y * p->stride_h * p->in_row + x * p->stride_w * p->in_pixel;
-    *out = image * p->out_image + y * p->out_row + x * p->out_pixel;
-}
-
-int64_t ounce_conv_pixels(const void *params) {
-    const ounce_conv_params *p = params;
-    return (int64_t)p->batch * p->out_h * p->out_w;
-}
+int64_t ounce_conv_pixels(const void *params) { return ounce_conv_pixel_count(params); }
 
 size_t ounce_conv_f32_plain_size(const void *params) {
     const ounce_conv_params *p = params;
@@ -42,7 +34,7 @@ static void conv_f32(const ounce_call *call, int64_t begin, int64_t end) {
     const float *bias = call->packed, *weights = bias + p->out_c;
     for (int64_t pixel = begin; pixel < end; pixel++) {
         int64_t in_offset, out_offset;
-        pixel_offsets(p, pixel, &in_offset, &out_offset);
+        ounce_conv_offsets(p, pixel, pixel + 1, 1, &in_offset, &out_offset);
         float *out = (float *)call->out + out_offset;
         for (int64_t n = 0; n < p->out_c; n++) {
             const float *in = (const float *)call->in[0] + in_offset + n / g.group_out * g.group_in;
@@ -90,7 +82,7 @@ static void conv_s8(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
     for (int64_t pixel = begin; pixel < end; pixel++) {
         int64_t in_offset, out_offset;
-        pixel_offsets(p, pixel, &in_offset, &out_offset);
+        ounce_conv_offsets(p, pixel, pixel + 1, 1, &in_offset, &out_offset);
         int8_t *out = (int8_t *)call->out + out_offset;
         for (int64_t n = 0; n < p->out_c; n++) {
             const int8_t *in = (const int8_t *)call->in[0] + in_offset + n / g.group_out * g.group_in;

@@ -6,6 +6,7 @@
 
 #include "../kernels.h"
 #include "../vector.h"
+#include "pixels.h"
 
 #define TILE_PIXELS 12
 #define TILE_PANELS 4
@@ -25,34 +26,19 @@ OUNCE_INLINE conv_shape make_conv_shape(const ounce_conv_params *p) {
         .length = whole_rows ? (int64_t)p->kernel_w * p->in_c : p->in_c,
         .row_step = p->dilation_h * p->in_row,
         .column_step = p->dilation_w * p->in_pixel,
-        .pixels = (int64_t)p->batch * p->out_h * p->out_w,
+        .pixels = ounce_conv_pixel_count(p),
         .panels = panels,
         .blocks = ounce_ceil_div(panels, TILE_PANELS),
     };
 }
 
 typedef struct {
-    int64_t in[TILE_PIXELS], out[TILE_PIXELS];  // offsets in elements; places past `count` repeat the last pixel
+    int64_t in[TILE_PIXELS], out[TILE_PIXELS];
     int64_t count;
 } tile_pixels;
 
 OUNCE_INLINE void make_tile_pixels(const ounce_conv_params *p, const conv_shape *s, int64_t tile, tile_pixels *t) {
-    const int64_t first = tile * TILE_PIXELS;
-    t->count = ounce_min64(TILE_PIXELS, s->pixels - first);
-    int64_t x = first % p->out_w, row = first / p->out_w, y = row % p->out_h, image = row / p->out_h;
-    for (int64_t m = 0; m < TILE_PIXELS; m++) {
-        if (m >= t->count) {
-            t->in[m] = t->in[m - 1];
-            t->out[m] = t->out[m - 1];
-            continue;
-        }
-        t->in[m] = image * p->in_image + y * p->stride_h * p->in_row + x * p->stride_w * p->in_pixel;
-        t->out[m] = image * p->out_image + y * p->out_row + x * p->out_pixel;
-        if (++x == p->out_w) {
-            x = 0;
-            if (++y == p->out_h) y = 0, image++;
-        }
-    }
+    t->count = ounce_conv_offsets(p, tile * TILE_PIXELS, s->pixels, TILE_PIXELS, t->in, t->out);
 }
 
 // Packed int8 weights: each panel holds 16 start values, 16 scales, then for each segment groups of `group` successive

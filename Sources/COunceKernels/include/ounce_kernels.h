@@ -41,7 +41,8 @@ int ounce_isa_width(ounce_isa isa);
 
 // ---- families and their parameters ----
 // All extents and strides are in elements. Tensors are channels-last. Buffers that a kernel reads have at least
-// OUNCE_SLACK readable bytes after their end; a kernel writes nothing outside its output elements and its scratch.
+// OUNCE_SLACK readable bytes after their end; a kernel writes nothing outside its output elements and its scratch. The
+// output overlaps no input.
 
 #define OUNCE_SLACK 64
 

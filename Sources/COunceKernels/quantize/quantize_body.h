@@ -11,15 +11,17 @@ void OUNCE_NAME(quantize)(const ounce_call *call, int64_t begin, int64_t end) {
     const int64_t first = begin * OUNCE_CHUNK, last = ounce_min64(p->count, end * OUNCE_CHUNK);
     const float *in = call->in[0];
     int8_t *restrict out = call->out;
+    const float *scales = p->scales;
+    const int32_t *zeros = p->zeros;
     if (p->channels <= 1) {
-        const float scale = p->scales[0];
-        const int32_t zero = p->zeros[0];
+        const float scale = scales[0];
+        const int32_t zero = zeros[0];
         for (int64_t i = first; i < last; i++) out[i] = quantize_one(in[i], scale, zero);
         return;
     }
     for (int64_t i = first; i < last;) {
         const int64_t c = i % p->channels, n = ounce_min64(p->channels - c, last - i);
-        for (int64_t k = 0; k < n; k++) out[i + k] = quantize_one(in[i + k], p->scales[c + k], p->zeros[c + k]);
+        for (int64_t k = 0; k < n; k++) out[i + k] = quantize_one(in[i + k], scales[c + k], zeros[c + k]);
         i += n;
     }
 }
@@ -29,15 +31,17 @@ void OUNCE_NAME(dequantize)(const ounce_call *call, int64_t begin, int64_t end) 
     const int64_t first = begin * OUNCE_CHUNK, last = ounce_min64(p->count, end * OUNCE_CHUNK);
     const int8_t *in = call->in[0];
     float *restrict out = call->out;
+    const float *scales = p->scales;
+    const int32_t *zeros = p->zeros;
     if (p->channels <= 1) {
-        const float scale = p->scales[0];
-        const int32_t zero = p->zeros[0];
+        const float scale = scales[0];
+        const int32_t zero = zeros[0];
         for (int64_t i = first; i < last; i++) out[i] = (float)(in[i] - zero) * scale;
         return;
     }
     for (int64_t i = first; i < last;) {
         const int64_t c = i % p->channels, n = ounce_min64(p->channels - c, last - i);
-        for (int64_t k = 0; k < n; k++) out[i + k] = (float)(in[i + k] - p->zeros[c + k]) * p->scales[c + k];
+        for (int64_t k = 0; k < n; k++) out[i + k] = (float)(in[i + k] - zeros[c + k]) * scales[c + k];
         i += n;
     }
 }

@@ -28,13 +28,11 @@ struct RecipeRunner {
             throw CompressError(
                 .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so")
         }
-        return try pass.quantized(graph) { (watched: Set<ValueID>) throws(CompressError) in
-            let progress = self.progress
-            let calibrator = Calibrator(graph: graph, dataset: calibration, options: options) {
+        let progress = self.progress
+        return try pass.quantized(
+            Calibrator(graph: graph, dataset: calibration, options: options) {
                 progress(.working("calibrate \(recipe.name)", $0))
-            }
-            return try calibrator.observe(watched)
-        }
+            })
     }
 }
 

@@ -10,32 +10,34 @@ struct QuantizePass {
 
     /// Weights only: stored as int8, computed in float.
     func quantizedWeights(of graph: Graph) throws(CompressError) -> Graph {
+        let (result, count) = withInt8Weights(graph, layers: Set(graph.nodes.indices))
+        guard count > 0 else { throw nothingToDo }
+        return try checked(result)
+    }
+
+    /// The graph with int8 weights in those of the layers that the recipe covers, and how many these are.
+    private func withInt8Weights(_ graph: Graph, layers: Set<Int>) -> (Graph, Int) {
         var result = graph
-        var done = 0
-        for (index, node) in graph.nodes.enumerated() where QuantizePlan.isLayer(node) {
+        var count = 0
+        for (index, node) in graph.nodes.enumerated() where layers.contains(index) && QuantizePlan.isLayer(node) {
             guard recipe.covers(layer: node.name), node.inputs.count > 1, let id = node.inputs[1],
                 let constant = graph[id].constant, constant.dtype == .float32,
                 let quantized = WeightQuantizer.quantize(constant, perChannel: recipe.perChannel)
             else { continue }
             result.nodes[index].inputs[1] = result.addConstant(
                 quantized.weights, name: graph[id].name, encoding: quantized.encoding)
-            done += 1
+            count += 1
         }
-        guard done > 0 else { throw nothingToDo }
-        return try checked(result)
+        return (result, count)
     }
 
-    /// Weights and activations.
-    ///
-    /// - Parameter observe: gives the statistics of the values asked for.
-    func quantized(
-        _ graph: Graph,
-        observe: (Set<ValueID>) throws(CompressError) -> [ValueID: ActivationStatistics]
-    ) throws(CompressError) -> Graph {
-        let plan = QuantizePlan(graph, recipe)
-        guard plan.graph.nodes.indices.contains(where: { plan.nodes.contains($0) && QuantizePlan.isLayer(graph.nodes[$0]) })
-        else { throw nothingToDo }
-        let statistics = try observe(plan.watched)
+    /// Weights and activations. Layers whose input int8 would spoil compute in float, with int8 weights.
+    func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
+        let float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        let (graph, _) = withInt8Weights(calibrator.graph, layers: float)
+        let plan = QuantizePlan(graph, recipe, float: float)
+        guard !plan.entryLayers.isEmpty else { throw nothingToDo }
+        let statistics = try calibrator.observe(plan.watched)
         var builder = QuantizedGraphBuilder(graph, statistics: statistics, recipe: recipe)
         for (index, node) in graph.nodes.enumerated() {
             if plan.nodes.contains(index) {
@@ -54,8 +56,8 @@ struct QuantizePass {
     }
 
     private func checked(_ graph: Graph) throws(CompressError) -> Graph {
-        try CompressError.wrapping(.recipe) { try graph.validate() }
-        return graph
+        // An empty patch: drops what is no longer used.
+        try CompressError.wrapping(.recipe) { try graph.applying(GraphPatch(for: graph)) }
     }
 }
 

@@ -13,15 +13,22 @@ struct QuantizePlan {
     /// Values whose range must be known.
     private(set) var watched: Set<ValueID> = []
 
-    init(_ graph: Graph, _ recipe: Quantization) {
+    /// Quantised layers whose input exists in float only.
+    private(set) var entryLayers: [Int] = []
+
+    /// - Parameter float: indices of layers that stay float whatever the recipe says.
+    init(_ graph: Graph, _ recipe: Quantization, float: Set<Int> = []) {
         self.graph = graph
-        for (index, node) in graph.nodes.enumerated() {
+        for (index, node) in graph.nodes.enumerated() where !float.contains(index) {
             guard let output = node.outputs.first, becomesInt8(node, recipe) else { continue }
             nodes.insert(index)
             int8Values.insert(output)
             switch node.op {
             case .conv, .fullyConnected:
-                if let x = node.inputs.first ?? nil, !int8Values.contains(x) { watched.insert(x) }
+                if let x = node.inputs.first ?? nil, !int8Values.contains(x) {
+                    watched.insert(x)
+                    entryLayers.append(index)
+                }
                 watched.insert(output)
             case .pool(let pool) where pool.kind == .max: break
             case .reshape, .transpose, .slice, .pad: break

@@ -54,6 +54,9 @@ struct GraphBuilder {
     mutating func dequantize(_ tensor: Tensor, _ affine: AffineQuantization) throws(ImportFailure) -> Tensor {
         try charge(4 * tensor.count)
         let axis = affine.axis ?? 0
+        guard affine.axis == nil || tensor.shape.dims.indices.contains(axis) else {
+            throw .corrupt("quantised along axis \(axis) of \(tensor.shape)")
+        }
         let stride = affine.axis.map { tensor.shape.strides[$0] } ?? max(tensor.count, 1)
         let extent = affine.axis.map { tensor.shape[$0] } ?? 1
         guard affine.scales.count == extent, affine.zeroPoints.count == extent, let values = tensor.integers() else {

@@ -1,8 +1,38 @@
 import OunceGraph
 
+/// Reads TFLite models into graphs. TFLite lies channels-last as the graph does, so axes stay where they are.
 package enum TFLiteImporter {
+    /// The bytes 4 to 7 of every file.
     static let identifier: [UInt8] = Array("TFL3".utf8)
+    package static let maximumBytes = 1 << 29
+
+    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
+    package static func load(path: String) throws(FormatError) -> Graph {
+        let bytes = try FileInput.read(path: path, maximumBytes: maximumBytes)
+        do {
+            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
+        } catch { throw error.inFile(path) }
+    }
+
     package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
-        throw FormatError(.unsupported, "TFLite")
+        guard bytes.count <= maximumBytes else {
+            throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
+        }
+        guard bytes.dropFirst(4).starts(with: identifier) else {
+            throw FormatError(.corrupt, "this is no TFLite model")
+        }
+        let file = TensorStorage(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+        defer { withExtendedLifetime(file) {} }
+        var translation: TFLiteTranslation
+        do throws(ImportFailure) {
+            translation = try TFLiteTranslation(ByteView(file.bytes), name: name)
+            try translation.translate()
+        } catch {
+            switch error {
+            case .fatal(let error): throw error
+            case .unsupported(let reason): throw FormatError(.unsupported, reason)
+            }
+        }
+        return try translation.builder.finish()
     }
 }

@@ -20,6 +20,23 @@ enum ConstantArithmetic {
         }
     }
 
+    /// `clamp(rne(x / scale) + zero, -128, 127)`, as the kernels do it; NaN gives zero.
+    static func quantize(_ x: Tensor, _ affine: AffineQuantization) -> Tensor? {
+        guard let numbers = x.elements(Float.self) else { return nil }
+        let axis = affine.axis ?? 0
+        let stride = affine.axis == nil ? max(x.count, 1) : x.shape.strides[axis]
+        let channels = affine.axis == nil ? 1 : x.shape[axis]
+        let quantized = numbers.enumerated().map { index, number -> Int8 in
+            let channel = index / stride % channels
+            let zero = Float(affine.zeroPoints[channel])
+            let units = number / affine.scales[channel]
+            guard !units.isNaN else { return Int8(clamping: affine.zeroPoints[channel]) }
+            let clamped = min(max(units, -128 - zero), 127 - zero)
+            return Int8(clamping: Int(clamped.rounded(.toNearestOrEven)) + Int(affine.zeroPoints[channel]))
+        }
+        return Tensor(quantized, shape: x.shape)
+    }
+
     /// Without exp, log and the like: those are computed by the kernels alone, so that they have the same bits always.
     static func unary(_ unary: UnaryOperator, _ x: Tensor) -> Tensor? {
         guard let numbers = x.elements(Float.self) else { return nil }

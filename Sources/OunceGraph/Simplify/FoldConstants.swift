@@ -9,6 +9,12 @@ struct FoldConstants: Rule {
             values.append(sweep[id])
             constants.append(constant)
         }
+        if case .quantize = node.op, let affine = output.encoding.affine {
+            guard constants[0].byteCount <= sweep.budget,
+                let quantized = ConstantArithmetic.quantize(constants[0], affine)
+            else { return nil }
+            return .value(sweep.addConstant(quantized, name: output.name, encoding: output.encoding))
+        }
         guard values.allSatisfy({ $0.encoding == output.encoding && $0.encoding.affine?.axis == nil }) else {
             return nil
         }

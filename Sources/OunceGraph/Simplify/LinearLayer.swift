@@ -35,18 +35,13 @@ struct LinearLayer {
         scale: [Double], shift: [Double], activation: Activation, for old: Node, in sweep: inout Sweep
     ) -> Rewrite? {
         guard scale.count == outputs, shift.count == outputs, outputs > 0 else { return nil }
-        let row = weights.count / outputs
-        var scaled = weights.floats()
-        for channel in 0..<outputs where scale[channel] != 1 {
-            for index in channel * row..<(channel + 1) * row {
-                scaled[index] = Float(Double(scaled[index]) * scale[channel])
-            }
-        }
         let shifted = (0..<outputs).map { Float(bias[$0] * scale[$0] + shift[$0]) }
-        guard scaled.allSatisfy(\.isFinite), shifted.allSatisfy(\.isFinite) else { return nil }
+        guard shifted.allSatisfy(\.isFinite) else { return nil }
         var weightsID = node.inputs[1]
         if scale.contains(where: { $0 != 1 }) {
-            guard let tensor = Tensor(scaled, shape: weights.shape) else { return nil }
+            let row = weights.count / outputs
+            let scaled = weights.floats().enumerated().map { Float(Double($1) * scale[$0 / row]) }
+            guard scaled.allSatisfy(\.isFinite), let tensor = Tensor(scaled, shape: weights.shape) else { return nil }
             weightsID = sweep.addConstant(tensor, name: weightsID.map { sweep[$0].name } ?? old.name)
         }
         let given = node.inputs.count > 2 ? node.inputs[2] : nil

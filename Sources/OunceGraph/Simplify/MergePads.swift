@@ -1,46 +1,66 @@
-/// Makes explicit padding part of the convolution or pooling that reads it.
+/// Makes explicit padding part of the convolution, pooling or padding that reads it, also through a transpose.
 struct MergePads: Rule {
-    func rewrite(_ node: Node, in sweep: inout Sweep) throws(GraphError) -> Rewrite? {
-        guard let pad = sweep.producer(node, 0), case .pad(let before, let after, let value) = pad.op,
-            let x = sweep.input(pad, 0), x.encoding == sweep.input(node, 0)?.encoding,
-            (before + after).allSatisfy({ (0...1 << 19).contains($0) })
-        else { return nil }
-        var inputs = node.inputs
-        inputs[0] = pad.inputs[0]
-        if case .pad(let outerBefore, let outerAfter, value) = node.op,
-            (outerBefore + outerAfter).allSatisfy({ (0...1 << 19).contains($0) })
-        {
-            let op = Op.pad(
-                before: zip(before, outerBefore).map { $0 + $1 }, after: zip(after, outerAfter).map { $0 + $1 },
-                value: value)
-            return .node(op, inputs, for: node)
+    private struct Pad {
+        var before: [Int]
+        var after: [Int]
+        let value: Float
+        /// Small enough that two of them fit the bounds of shape inference.
+        var isSmall: Bool { (before + after).allSatisfy { (0...1 << 19).contains($0) } }
+        /// Whether it leaves the first and the last axis alone.
+        var isSpatial: Bool {
+            before.count >= 3 && [before.first, before.last, after.first, after.last].allSatisfy { $0 == 0 }
         }
-        guard before.count >= 3, [before.first, before.last, after.first, after.last].allSatisfy({ $0 == 0 }) else {
+    }
+
+    func rewrite(_ node: Node, in sweep: inout Sweep) throws(GraphError) -> Rewrite? {
+        guard let producer = sweep.producer(node, 0), let encoding = sweep.input(node, 0)?.encoding else { return nil }
+        let permutation = producer.permutation
+        guard let padding = permutation == nil ? producer : sweep.producer(producer, 0),
+            case .pad(let before, let after, let value) = padding.op, let source = padding.inputs[0],
+            sweep[source].encoding == encoding, sweep.output(padding)?.encoding == encoding
+        else { return nil }
+        var pad = Pad(before: before, after: after, value: value)
+        if let permutation {
+            pad.before = permutation.map { before[$0] }
+            pad.after = permutation.map { after[$0] }
+        }
+        guard pad.isSmall, let op = merge(pad, into: node.op, isFloat: sweep[source].dtype == .float32) else {
             return nil
         }
-        let (top, bottom) = (before.dropFirst().dropLast(), after.dropFirst().dropLast())
-        switch node.op {
-        case .conv(var conv) where value == 0:
-            guard let start = add(conv.padBefore, top), let end = add(conv.padAfter, bottom) else { return nil }
-            (conv.padBefore, conv.padAfter) = (start, end)
-            return .node(.conv(conv), inputs, for: node)
-        case .pool(var pool):
+        guard let permutation else {
+            return .node(op, [source] + node.inputs.dropFirst(), for: node)
+        }
+        let (turn, turned) = try sweep.makeNode(
+            .transpose(permutation), [source], name: producer.name, encoding: encoding)
+        let inputs = [turned] + node.inputs.dropFirst()
+        return .nodes([turn, Node(name: node.name, op: op, inputs: inputs, outputs: node.outputs)])
+    }
+
+    private func merge(_ pad: Pad, into op: Op, isFloat: Bool) -> Op? {
+        let (top, bottom) = (pad.before.dropFirst().dropLast(), pad.after.dropFirst().dropLast())
+        switch op {
+        case .pad(let before, let after, let value) where value == pad.value:
+            guard Pad(before: before, after: after, value: value).isSmall else { return nil }
+            return .pad(before: add(before, pad.before[...]), after: add(after, pad.after[...]), value: value)
+        case .conv(var conv) where pad.isSpatial && pad.value == 0:
+            (conv.padBefore, conv.padAfter) = (add(conv.padBefore, top), add(conv.padAfter, bottom))
+            return fits(conv.padBefore + conv.padAfter) ? .conv(conv) : nil
+        case .pool(var pool) where pad.isSpatial:
             switch pool.kind {
             case .average:
-                guard value == 0, pool.countIncludesPadding || (pool.padBefore + pool.padAfter).allSatisfy({ $0 == 0 })
+                guard pad.value == 0,
+                    pool.countIncludesPadding || (pool.padBefore + pool.padAfter).allSatisfy({ $0 == 0 })
                 else { return nil }
                 pool.countIncludesPadding = true
-            case .max: guard value == -.infinity, x.dtype == .float32 else { return nil }
+            case .max: guard isFloat, pad.value == -.infinity else { return nil }
             }
-            guard let start = add(pool.padBefore, top), let end = add(pool.padAfter, bottom) else { return nil }
-            (pool.padBefore, pool.padAfter) = (start, end)
-            return .node(.pool(pool), inputs, for: node)
+            (pool.padBefore, pool.padAfter) = (add(pool.padBefore, top), add(pool.padAfter, bottom))
+            return fits(pool.padBefore + pool.padAfter) ? .pool(pool) : nil
         default: return nil
         }
     }
 
-    private func add(_ a: [Int], _ b: ArraySlice<Int>) -> [Int]? {
-        let sums = zip(a, b).map { $0 + $1 }
-        return sums.allSatisfy { $0 <= 1 << 20 } ? sums : nil
-    }
+    private func fits(_ paddings: [Int]) -> Bool { paddings.allSatisfy { $0 <= 1 << 20 } }
+
+    private func add(_ a: [Int], _ b: ArraySlice<Int>) -> [Int] { zip(a, b).map { $0 + $1 } }
 }

@@ -4,6 +4,7 @@ extension Graph {
     ///
     /// - Throws: `GraphError` where the graph is not valid.
     package func simplified() throws(GraphError) -> Graph {
+        try validate()
         let start = try applying(GraphPatch(for: self))
         // What cannot be folded into a convolution is only decomposed once everything that could be has been.
         let folded = try start.fixedPoint(Graph.passes)

@@ -73,12 +73,16 @@ final class Session: @unchecked Sendable {
         if record.pointee.threads == 1 {
             withUnsafePointer(to: record.pointee.call) { record.pointee.run($0, 0, record.pointee.units) }
         } else {
-            ThreadPool.shared.run(threads: Int(record.pointee.threads), context: record) { context, part in
+            // More parts than threads: one that is put aside by the system leaves its share to the others.
+            let parts = min(Int32(clamping: record.pointee.units), record.pointee.threads * 2)
+            ThreadPool.shared.run(parts: parts, threads: Int(record.pointee.threads), context: record) {
+                context, part, thread in
                 let record = context.assumingMemoryBound(to: Record.self)
                 var call = record.pointee.call
-                call.scratch = call.scratch.map { $0 + Int(part) * record.pointee.scratchBytes }
-                let (units, threads) = (record.pointee.units, Int64(record.pointee.threads))
-                record.pointee.run(&call, units * Int64(part) / threads, units * Int64(part + 1) / threads)
+                call.scratch = call.scratch.map { $0 + Int(thread) * record.pointee.scratchBytes }
+                let units = record.pointee.units
+                let parts = min(units, Int64(record.pointee.threads) * 2)
+                record.pointee.run(&call, units * Int64(part) / parts, units * Int64(part + 1) / parts)
             }
         }
     }

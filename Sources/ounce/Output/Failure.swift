@@ -23,7 +23,15 @@ enum Failure {
     }
 
     /// A line on stderr.
-    static func say(_ line: String) {
-        fputs(line + "\n", stderr)
+    static func say(_ line: String) { write(line + "\n") }
+
+    /// Text on stderr as it is; what cannot be written is lost.
+    static func write(_ text: String) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+            guard written > 0 else { return }
+            rest = rest.dropFirst(written)
+        }
     }
 }

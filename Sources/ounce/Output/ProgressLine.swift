@@ -20,7 +20,7 @@ final class ProgressLine: Sendable {
         state.withLock { state in
             let percent = Int(max(0, min(1, share)) * 100)
             if stage != state.stage {
-                if isTerminal { if !state.stage.isEmpty { fputs("\n", stderr) } } else { fputs("\(stage)\n", stderr) }
+                if isTerminal { if !state.stage.isEmpty { Failure.write("\n") } } else { Failure.write("\(stage)\n") }
                 state = State(stage: stage)
             }
             guard isTerminal, percent != state.shown else { return }
@@ -29,12 +29,12 @@ final class ProgressLine: Sendable {
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
             let elapsed = time(nil) - state.started
             let left = percent > 0 && percent < 100 && elapsed > 1 ? "  \(elapsed * (100 - percent) / percent) s left" : ""
-            fputs("\r\u{1B}[K\(bar) \(percent) %  \(stage)\(left)", stderr)
+            Failure.write("\r\u{1B}[K\(bar) \(percent) %  \(stage)\(left)")
         }
     }
 
     func finish() {
         guard !isSilent, isTerminal else { return }
-        fputs("\n", stderr)
+        Failure.write("\n")
     }
 }

@@ -1,0 +1,73 @@
+import Glibc
+import OunceConfig
+import OunceGraph
+import OunceRuntime
+
+/// Finds the layers at the model's entrance that an int8 input would spoil.
+///
+/// Features such as MFCCs put numbers of very different size into one input: one scale for all of them drowns the small
+/// ones. Each such layer is run with its input as it is and with its input on the int8 grid; where the signal at its output is
+/// less than the recipe's `min_input_sqnr` decibels above the noise, the layer keeps its float input.
+struct InputPrecision {
+    let calibrator: Calibrator
+    let recipe: Quantization
+
+    /// Indices in the graph's nodes.
+    func layersWithFloatInput() throws(CompressError) -> Set<Int> {
+        guard recipe.minInputSQNR > 0 else { return [] }
+        let graph = calibrator.graph
+        let entries = QuantizePlan(graph, recipe).entryLayers
+        let inputs = Set(entries.compactMap { graph.nodes[$0].inputs.first ?? nil })
+        let statistics = try calibrator.observe(inputs)
+        var probe = graph
+        probe.outputs = []
+        for index in entries {
+            let node = graph.nodes[index]
+            guard let x = node.inputs.first ?? nil, let grid = statistics[x]?.grid(recipe.calibration) else { continue }
+            do {
+                let quantized = try probe.append(
+                    .quantize, [x], name: "\(node.name)/probe/quantize", encoding: .affine(grid))
+                let back = try probe.append(.dequantize, [quantized], name: "\(node.name)/probe/dequantize")
+                let output = try probe.append(node.op, [back] + node.inputs.dropFirst(), name: "\(node.name)/probe")
+                probe.outputs += [node.outputs[0], output]
+            } catch {
+                throw CompressError(.recipe, error.description)
+            }
+        }
+        guard !probe.outputs.isEmpty else { return [] }
+        let ratios = try signalToNoise(probe)
+        return Set(zip(entries, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
+    }
+
+    /// For each pair of outputs (clean, noisy) the ratio of the clean one's variance to the noise, in decibels.
+    private func signalToNoise(_ probe: Graph) throws(CompressError) -> [Double] {
+        let model = try CompressError.wrapping(.recipe) { try Model(graph: probe, options: calibrator.options) }
+        let pairs = probe.outputs.count / 2
+        var sums = [[(sum: Double, squares: Double)]](repeating: [], count: pairs)
+        var noise = [Double](repeating: 0, count: pairs)
+        var rows = [Int](repeating: 0, count: pairs)
+        for sample in 0..<calibrator.dataset.count {
+            let inputs = try calibrator.dataset.sample(sample)
+            let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+            for pair in 0..<pairs {
+                let clean = outputs[2 * pair].bytes.bindMemory(to: Float.self)
+                let noisy = outputs[2 * pair + 1].bytes.bindMemory(to: Float.self)
+                let channels = max(outputs[2 * pair].shape.dims.last ?? 1, 1)
+                if sums[pair].isEmpty { sums[pair] = [(Double, Double)](repeating: (0, 0), count: channels) }
+                for index in 0..<min(clean.count, noisy.count) {
+                    let value = Double(clean[index])
+                    let error = Double(noisy[index]) - value
+                    sums[pair][index % channels].sum += value
+                    sums[pair][index % channels].squares += value * value
+                    noise[pair] += error * error
+                }
+                rows[pair] += clean.count / channels
+            }
+        }
+        return (0..<pairs).map { pair in
+            let count = Double(max(rows[pair], 1))
+            let variance = sums[pair].reduce(0) { $0 + $1.squares - $1.sum * $1.sum / count }
+            return noise[pair] == 0 ? .infinity : 10 * log10(max(variance, 1e-300) / noise[pair])
+        }
+    }
+}

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Builds the kernels with clang and tests them: natively, under sanitizers, and for ARM64 under qemu where it is installed.
+# Every kernel of an architecture's list must have run on one of its CPUs.   run.sh [seed [steps for each family]]
+set -eu
+cd "$(dirname "$0")/../.."
+CC=${CC:-clang}
+SEED=${1:-$(date +%s)}
+STEPS=${2:-200}
+OUT=$(mktemp -d)
+trap 'rm -rf "$OUT"' EXIT
+
+build() {  # build NAME FLAGS...
+    name=$1
+    shift
+    mkdir -p "$OUT/$name"
+    for file in $(find Sources/COunceKernels Tests/OunceKernels -name '*.c'); do
+        object="$OUT/$name/$(echo "$file" | tr / _).o"
+        "$CC" -std=gnu11 -O2 -g -Wall -Wextra -Werror -ISources/COunceKernels/include "$@" -c "$file" -o "$object"
+    done
+}
+
+all_ran() {  # all_ran ARCHITECTURE: every kernel that some run listed has run in one of them
+    missing=0
+    for kernel in $(sed -n 's/^skipped \([a-z0-9_]*\):.*/\1/p' "$OUT/$1.log" | sort -u); do
+        grep -q "^ran $kernel " "$OUT/$1.log" && continue
+        echo "NOT RUN on any CPU: $kernel"
+        missing=1
+    done
+    return $missing
+}
+
+echo "== native"
+build native
+"$CC" "$OUT"/native/*.o -o "$OUT/tests" -lm
+"$OUT/tests" "$SEED" "$STEPS" > "$OUT/native.log" || { cat "$OUT/native.log"; exit 1; }
+cat "$OUT/native.log"
+all_ran native || echo "NOTICE: this CPU lacks instruction sets; the kernels above are untested here"
+
+echo "== native, address and undefined-behaviour sanitizers"
+build sanitized -fsanitize=address,undefined -fno-sanitize-recover=all
+"$CC" -fsanitize=address,undefined "$OUT"/sanitized/*.o -o "$OUT/tests-sanitized" -lm
+"$OUT/tests-sanitized" "$SEED" $((STEPS / 4 + 1)) > "$OUT/sanitized.log" 2>&1 || { cat "$OUT/sanitized.log"; exit 1; }
+tail -n 1 "$OUT/sanitized.log"
+
+CROSS=$(ls -d /usr/lib/gcc-cross/aarch64-linux-gnu/* 2> /dev/null | tail -n 1)
+if [ "$(uname -m)" = aarch64 ]; then
+    echo "== ARM64 is native here"
+elif [ -z "$CROSS" ] || ! command -v qemu-aarch64-static > /dev/null; then
+    echo "NOTICE: ARM64 kernels are not tested: install qemu-user-static and gcc-aarch64-linux-gnu"
+else
+    build arm64 --target=aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include
+    "$CC" --target=aarch64-linux-gnu -B"$CROSS" -L"$CROSS" -L/usr/aarch64-linux-gnu/lib "$OUT"/arm64/*.o -o "$OUT/tests-arm64" -lm
+    for cpu in cortex-a53 cortex-a76 max; do
+        echo "== ARM64, qemu $cpu"
+        qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu "$cpu" "$OUT/tests-arm64" "$SEED" $((STEPS / 4 + 1)) \
+            > "$OUT/one.log" || { cat "$OUT/one.log"; exit 1; }
+        cat "$OUT/one.log"
+        cat "$OUT/one.log" >> "$OUT/arm64.log"
+    done
+    all_ran arm64
+fi
