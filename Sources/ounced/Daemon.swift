@@ -78,7 +78,7 @@ enum Daemon {
 
         logger.log(.stopping, .notice, "stopping")
         notifier.stopping("Finishing the requests that are under way")
-        coordinator.stop()
+        coordinator.stop(within: .seconds(2))
         server.shutdown(deadline: drainTime)
         listener.removePath()
     }
