@@ -28,7 +28,7 @@ enum Daemon {
                         "OUNCE_FILE": diagnostic.file, "OUNCE_LINE": "\(diagnostic.line)",
                         "OUNCE_COLUMN": "\(diagnostic.column)",
                     ])
-                if destination == .journal { fputs(diagnostic.description + "\n", stderr) }
+                if destination == .journal { writeToStandardError(diagnostic.description + "\n") }
             }
             ServiceNotifier().status("The settings are wrong: \(error.diagnostics.first?.description ?? path)")
             return 78
@@ -39,7 +39,7 @@ enum Daemon {
             return 0
         } catch {
             logger.log(.modelFailed, .critical, "\(error)")
-            if destination == .journal { fputs("ounced: \(error)\n", stderr) }
+            if destination == .journal { writeToStandardError("ounced: \(error)\n") }
             ServiceNotifier().status("\(error)")
             return 71
         }
@@ -78,7 +78,7 @@ enum Daemon {
 
         logger.log(.stopping, .notice, "stopping")
         notifier.stopping("Finishing the requests that are under way")
-        coordinator.stop()
+        coordinator.stop(within: .seconds(2))
         server.shutdown(deadline: drainTime)
         listener.removePath()
     }
