@@ -44,7 +44,8 @@ package struct Dataset: Sendable {
             let alone = inputs.count == 1 && named.count == 1 ? named.first : nil
             guard let array = named.first(where: { $0.name == info.name }) ?? alone else {
                 throw CompressError(
-                    .data, "\(path): holds no array named '\(info.name)' for the model's input; it holds "
+                    .data,
+                    "\(path): holds no array named '\(info.name)' for the model's input; it holds "
                         + named.map { "'\($0.name)'" }.joined(separator: ", "))
             }
             found.append(array.tensor)
@@ -52,7 +53,8 @@ package struct Dataset: Sendable {
         let counts = Set(found.map { $0.shape.dims.first ?? 0 } + (labels.map { [$0.shape.dims.first ?? 0] } ?? []))
         guard let samples = counts.first, counts.count == 1, samples > 0 else {
             throw CompressError(
-                .data, "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
+                .data,
+                "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
                     + counts.sorted().map(String.init).joined(separator: " and "))
         }
         for (tensor, info) in zip(found, inputs) {
@@ -61,7 +63,8 @@ package struct Dataset: Sendable {
             let variable = info.shape.dims.dropFirst().contains { $0 < 0 }
             guard perSample == wanted || variable else {
                 throw CompressError(
-                    .data, "\(path): a sample for '\(info.name)' has shape "
+                    .data,
+                    "\(path): a sample for '\(info.name)' has shape "
                         + "\(Shape(Array(tensor.shape.dims.dropFirst()))), the model takes \(info.shape)")
             }
         }
@@ -89,7 +92,8 @@ package struct Dataset: Sendable {
                 let converted = Self.converted(tensor, to: info.dtype)
             else {
                 throw CompressError(
-                    .data, "a sample for '\(info.name)' is \(array.dtype) \(Shape(Array(own))), the model takes "
+                    .data,
+                    "a sample for '\(info.name)' is \(array.dtype) \(Shape(Array(own))), the model takes "
                         + "\(info.dtype) \(info.shape)")
             }
             tensors.append(converted)

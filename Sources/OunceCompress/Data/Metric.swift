@@ -63,7 +63,8 @@ package struct Evaluator: Sendable {
                 let target = dataset.target(index) ?? inputs.first?.floats() ?? []
                 guard target.count == real.count else {
                     throw CompressError(
-                        .data, "mse compares \(real.count) outputs with \(target.count) numbers a sample; give labels "
+                        .data,
+                        "mse compares \(real.count) outputs with \(target.count) numbers a sample; give labels "
                             + "of the output's shape")
                 }
                 scores.append(Self.meanSquaredError(real, target))

@@ -59,12 +59,16 @@ struct Infer: ParsableCommand {
             let written = output.hasSuffix(".npz") ? tensors : Array(tensors.prefix(1))
             let result = Result(
                 samples: dataset.count,
-                outputs: written.map { .init(name: $0.name, datatype: $0.tensor.dtype.name, shape: $0.tensor.shape.dims) },
+                outputs: written.map {
+                    .init(name: $0.name, datatype: $0.tensor.dtype.name, shape: $0.tensor.shape.dims)
+                },
                 output: output)
             if options.json {
                 try JSONOutput.write(result)
             } else {
-                for entry in written { print("\(entry.name) \(entry.tensor.dtype.name) \(entry.tensor.shape) -> \(output)") }
+                for entry in written {
+                    print("\(entry.name) \(entry.tensor.dtype.name) \(entry.tensor.shape) -> \(output)")
+                }
             }
         }
     }
