@@ -3,6 +3,7 @@ import OunceCompress
 import OunceFormats
 import OunceGraph
 import OunceRuntime
+import OunceSystem
 
 struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -52,9 +53,9 @@ struct Infer: ParsableCommand {
                 tensors.append((info.name, tensor))
             }
             if output.hasSuffix(".npz") {
-                try NumPyArchive.write(tensors, path: output)
+                try AtomicFile.write(try NumPyArchive.serialize(tensors), to: output)
             } else if let first = tensors.first {
-                try NumPyFile.write(first.tensor, path: output)
+                try AtomicFile.write(NumPyFile.serialize(first.tensor), to: output)
             }
             let written = output.hasSuffix(".npz") ? tensors : Array(tensors.prefix(1))
             let result = Result(
