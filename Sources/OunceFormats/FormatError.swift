@@ -16,10 +16,18 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
     }
     package let code: Code
     package let message: String
+    /// Inputs of the model whose values would have to be known on import.
+    package private(set) var neededInputs: [String] = []
 
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+    }
+
+    func needing(_ inputs: [String]) -> FormatError {
+        var error = self
+        error.neededInputs = inputs
+        return error
     }
 
     package var description: String { message }
@@ -38,5 +46,7 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
     }
 
     /// The same error with the file that it concerns in front.
-    func inFile(_ path: String) -> FormatError { FormatError(code, "\(path): \(message)") }
+    func inFile(_ path: String) -> FormatError {
+        FormatError(code, "\(path): \(message)").needing(neededInputs)
+    }
 }

@@ -12,6 +12,11 @@ package enum ModelFile {
         } catch { throw error.inFile(path) }
     }
 
+    /// The content of the file at `path`, where it is not larger than models may be.
+    package static func bytes(path: String) throws(FormatError) -> [UInt8] {
+        try FormatError.content(path, maximumBytes: ONNXImporter.maximumBytes)
+    }
+
     package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
         guard !bytes.isEmpty else { throw FormatError(.corrupt, "the model is empty") }
         if bytes.dropFirst(4).starts(with: TFLiteImporter.identifier) {

@@ -12,7 +12,7 @@ extension Graph {
             let fits =
                 wanted.rank == declared.rank
                 && zip(wanted.dims, declared.dims).allSatisfy { $1 < 0 ? $0 >= 0 : $0 == $1 }
-            guard fits, let count = wanted.elementCount, count > 0 else {
+            guard fits, let count = wanted.elementCount, count > 0 || wanted == declared else {
                 throw GraphError(
                     .invalidShape, at: self[id].name, "the input has shape \(wanted), the model takes \(declared)")
             }

@@ -31,7 +31,34 @@ package enum Op: Sendable, Hashable {
     case quantize
     /// Affine integers to float32.
     case dequantize
+    /// Between any two types: to integers towards zero, to bool "is not zero".
     case cast(DType)
+    /// Elementwise with NumPy broadcasting; gives bool.
+    case compare(Comparison)
+    /// Inputs: condition (bool), a, b; elementwise with NumPy broadcasting: a where the condition holds, else b.
+    case select
+    /// NumPy broadcasting of the input with a tensor of these extents.
+    case expand([Int])
+    /// The input read backwards along these axes.
+    case reverse(axes: [Int])
+    /// Inputs: x, lengths `[batch]`. The first `lengths[b]` entries along `timeAxis` backwards, the others as they are.
+    case reverseSequence(batchAxis: Int, timeAxis: Int)
+    /// The gathering and scattering operators of ONNX. Inputs: data, indices (integers; negative ones count from the end),
+    /// updates (scattering only). An index that lies outside reads 0 and writes nothing.
+    case gather(Gathering)
+    case scatter(Scattering)
+    /// The int64 place of the largest or smallest number along an axis.
+    case argReduce(ArgReduction)
+    /// The `k` largest or smallest numbers along an axis in order, or their int64 places; the lower place first.
+    case topK(TopK)
+    case cumulativeSum(axis: Int, exclusive: Bool, reverse: Bool)
+    /// Where max pooling found its numbers: int64 indices into the input as `[N, C, spatial...]` (`columnMajor`: with the
+    /// spatial axes in reverse order).
+    case poolIndices(Pooling, columnMajor: Bool)
+    /// Inputs: x, places (int64) and weights (float32), both `[outputs, taps]`: along `axis`, output `o` is the sum over
+    /// taps of `weights[o, t] * x[places[o, t]]`. Resizing by any interpolation.
+    case resample(axis: Int)
+    case recurrent(Recurrent)
 }
 
 package struct Convolution: Sendable, Hashable {
@@ -102,10 +129,17 @@ package enum Activation: Sendable, Hashable {
     }
 }
 
-package enum Reduction: UInt8, Sendable, Hashable { case mean = 0, sum = 1, max = 2, min = 3 }
+package enum Reduction: UInt8, Sendable, Hashable { case mean = 0, sum = 1, max = 2, min = 3, product = 4 }
 
 package enum BinaryOperator: UInt8, Sendable, Hashable, CaseIterable {
     case add = 0, subtract = 1, multiply = 2, divide = 3, minimum = 4, maximum = 5
+    /// `modulo` has the sign of the divisor, `remainder` that of the dividend.
+    case power = 6, modulo = 7, remainder = 8
+    /// Bit by bit on integers.
+    case and = 9, or = 10, xor = 11, shiftLeft = 12, shiftRight = 13
+
+    /// Whether the float kernels have it.
+    package var isArithmetic: Bool { rawValue <= BinaryOperator.maximum.rawValue }
 }
 
 package enum UnaryOperator: Sendable, Hashable {
@@ -115,6 +149,18 @@ package enum UnaryOperator: Sendable, Hashable {
     case hardSwish
     /// `max(0, min(1, alpha * x + beta))`
     case hardSigmoid(alpha: Float, beta: Float)
+    /// What no kernel computes: plain functions without parameters.
+    case function(ElementFunction)
+}
+
+/// Raw values are part of the artifact format.
+package enum ElementFunction: UInt8, Sendable, Hashable, CaseIterable {
+    case not = 0, sign = 1, floor = 2, ceil = 3
+    /// To the nearest integer, halves to the even one.
+    case round = 4
+    case erf = 5, softplus = 6, expMinusOne = 7
+    case sin = 8, cos = 9, tan = 10, asin = 11, acos = 12, atan = 13
+    case sinh = 14, cosh = 15, asinh = 16, acosh = 17, atanh = 18
 }
 
 package enum ReshapeDimension: Sendable, Hashable {

@@ -27,6 +27,19 @@ extension Op {
         case .quantize: "quantize"
         case .dequantize: "dequantize"
         case .cast(let dtype): "cast \(dtype.name)"
+        case .compare(let comparison): "\(comparison)"
+        case .select: "select"
+        case .expand: "expand"
+        case .reverse: "reverse"
+        case .reverseSequence: "reverseSequence"
+        case .gather: "gather"
+        case .scatter: "scatter"
+        case .argReduce(let reduction): reduction.isMaximum ? "argMax" : "argMin"
+        case .topK: "topK"
+        case .cumulativeSum: "cumulativeSum"
+        case .poolIndices: "poolIndices"
+        case .resample: "resample"
+        case .recurrent(let layer): "\(layer.kind)"
         }
     }
 }
@@ -37,6 +50,7 @@ extension UnaryOperator {
         case .clip: "clip"
         case .leakyRelu: "leakyRelu"
         case .hardSigmoid: "hardSigmoid"
+        case .function(let function): "\(function)"
         default: "\(self)"
         }
     }

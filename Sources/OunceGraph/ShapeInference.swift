@@ -65,6 +65,26 @@ struct ShapeInference {
             type = TensorType(.int8, x.shape)
         case .dequantize: type = TensorType(.float32, x.shape)
         case .cast(let dtype): type = TensorType(dtype, x.shape)
+        case .compare:
+            let y = try input(1)
+            guard x.dtype == y.dtype else { throw mismatch("\(x.dtype) and \(y.dtype) operands") }
+            type = TensorType(.bool, try broadcast(x.shape, y.shape))
+        case .select:
+            let (a, b) = (try input(1), try input(2))
+            guard x.dtype == .bool, a.dtype == b.dtype else {
+                throw mismatch("a choice by \(x.dtype) between \(a.dtype) and \(b.dtype)")
+            }
+            type = TensorType(a.dtype, try broadcast(x.shape, try broadcast(a.shape, b.shape)))
+        case .expand(let dims):
+            guard dims.allSatisfy({ (0...Shape.maximumElements).contains($0) }) else { throw shape("extents \(dims)") }
+            type = TensorType(x.dtype, try broadcast(x.shape, Shape(dims)))
+        case .reverse(let axes):
+            for axis in axes { _ = try checked(axis: axis, of: x) }
+            type = x.type
+        case .reverseSequence, .gather, .scatter, .argReduce, .topK, .cumulativeSum, .resample:
+            type = try indexing(x)
+        case .poolIndices(let pool, _): type = TensorType(.int64, try pooling(x, pool).shape)
+        case .recurrent(let layer): type = try recurrent(x, layer)
         }
         guard type.shape.rank <= 8 else { throw GraphError(.limit, at: node, "rank \(type.shape.rank) is over 8") }
         guard !type.shape.isStatic || type.shape.elementCount != nil else {
@@ -73,25 +93,25 @@ struct ShapeInference {
         return type
     }
 
-    private func input(_ index: Int) throws(GraphError) -> Value {
+    func input(_ index: Int) throws(GraphError) -> Value {
         guard index < inputs.count, let value = inputs[index] else {
             throw GraphError(.invalidStructure, at: node, "input \(index) is missing")
         }
         return value
     }
 
-    private func shape(_ message: String) -> GraphError { GraphError(.invalidShape, at: node, message) }
-    private func mismatch(_ message: String) -> GraphError { GraphError(.invalidType, at: node, message) }
-    private func agree(_ a: Int, _ b: Int) -> Bool { a < 0 || b < 0 || a == b }
+    func shape(_ message: String) -> GraphError { GraphError(.invalidShape, at: node, message) }
+    func mismatch(_ message: String) -> GraphError { GraphError(.invalidType, at: node, message) }
+    func agree(_ a: Int, _ b: Int) -> Bool { a < 0 || b < 0 || a == b }
 
-    private func checked(axis: Int, of value: Value) throws(GraphError) -> Int {
+    func checked(axis: Int, of value: Value) throws(GraphError) -> Int {
         guard let axis = value.shape.normalized(axis: axis) else {
             throw shape("axis \(axis) does not exist in \(value.shape)")
         }
         return axis
     }
 
-    private func sum(_ terms: [Int], unknownIf unknown: Bool) throws(GraphError) -> Int {
+    func sum(_ terms: [Int], unknownIf unknown: Bool) throws(GraphError) -> Int {
         if unknown { return Shape.unknown }
         var total = 0
         for term in terms {
@@ -107,8 +127,8 @@ struct ShapeInference {
     private func convolution(_ x: Value, _ conv: Convolution) throws(GraphError) -> TensorType {
         let weights = try input(1)
         let spatial = x.shape.rank - 2
-        guard (1...2).contains(spatial), weights.shape.rank == x.shape.rank else {
-            throw shape("input \(x.shape) with weights \(weights.shape); 1-D and 2-D convolutions are supported")
+        guard (1...3).contains(spatial), weights.shape.rank == x.shape.rank else {
+            throw shape("input \(x.shape) with weights \(weights.shape); convolutions of 1 to 3 axes are supported")
         }
         guard weights.shape.isStatic else { throw shape("the extents of the weights are not known") }
         let channels = x.shape[x.shape.rank - 1]
@@ -135,7 +155,7 @@ struct ShapeInference {
     }
 
     private func pooling(_ x: Value, _ pool: Pooling) throws(GraphError) -> TensorType {
-        guard (3...4).contains(x.shape.rank) else { throw shape("pooling of a tensor of rank \(x.shape.rank)") }
+        guard (3...5).contains(x.shape.rank) else { throw shape("pooling of a tensor of rank \(x.shape.rank)") }
         let dims = try windows(
             x.shape, kernel: pool.kernel, pool.strides, pool.dilations, pool.padBefore, pool.padAfter)
         return TensorType(x.dtype, Shape([x.shape[0]] + dims + [x.shape[x.shape.rank - 1]]))
@@ -194,7 +214,7 @@ struct ShapeInference {
         return TensorType(a.dtype, Shape(leading.dims + [a.shape[m - 2], b.shape[n - 1]]))
     }
 
-    private func broadcast(_ a: Shape, _ b: Shape) throws(GraphError) -> Shape {
+    func broadcast(_ a: Shape, _ b: Shape) throws(GraphError) -> Shape {
         let rank = max(a.rank, b.rank)
         var dims = [Int](repeating: 1, count: rank)
         for axis in 0..<rank {

@@ -138,6 +138,7 @@ struct Step {
                 case .sum: numbers.reduce(0, +)
                 case .max: numbers.max() ?? -.infinity
                 case .min: numbers.min() ?? .infinity
+                case .product: numbers.reduce(1, *)
                 }
             }
         case .binary(let binary, let activation):
@@ -155,6 +156,26 @@ struct Step {
         case .quantize: return try quantizedCompute()
         case .dequantize: return x
         case .cast(let dtype): return Reference.cast(try operand(0).array, to: dtype)
+        case .select:
+            let (a, b) = (try operand(1).real, try operand(2).real)
+            return NDArray.make(dtype, shape) { index in
+                x[Reference.broadcast(index, to: x.shape)] != 0
+                    ? a[Reference.broadcast(index, to: a.shape)] : b[Reference.broadcast(index, to: b.shape)]
+            }
+        case .compare(let comparison):
+            return Reference.zip(x, try operand(1).real, shape: shape, dtype: dtype) { a, b in
+                switch comparison {
+                case .equal: a == b ? 1 : 0
+                case .less: a < b ? 1 : 0
+                case .lessOrEqual: a <= b ? 1 : 0
+                case .greater: a > b ? 1 : 0
+                case .greaterOrEqual: a >= b ? 1 : 0
+                }
+            }
+        // No rule of simplification touches these; their oracle is the suite of ONNX's operator tests.
+        case .expand, .reverse, .reverseSequence, .gather, .scatter, .argReduce, .topK, .cumulativeSum, .poolIndices,
+            .resample, .recurrent:
+            throw Interpreter.Failure("\(node.name): the reference does not compute \(node.op.name)")
         }
     }
 

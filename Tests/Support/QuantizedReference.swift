@@ -82,6 +82,7 @@ extension Step {
                 case .sum: out.requantize(numbers.reduce(0, +), scale)
                 case .max: numbers.max() ?? -128
                 case .min: numbers.min() ?? 127
+                case .product: .nan
                 }
             }
         case .binary(let binary, let activation): return try quantizedBinary(binary, activation, x, out)
@@ -92,7 +93,7 @@ extension Step {
         case .quantize:
             if let affine, affine.axis != nil { return perChannel(x, affine) }
             return x.array.dtype.isInteger ? recoded(x) : map(x) { out.quantize($0) }
-        case .batchNormalization, .dequantize, .cast:
+        default:
             throw Interpreter.Failure("\(node.name): no int8 rule for this operator")
         }
     }
@@ -175,7 +176,7 @@ extension Step {
             let raised = line > 0 ? line : 0
             return raised < 1 ? raised : 1
         case .leakyRelu(let slope): return x >= 0 ? x : slope * x
-        case .clip, .sqrt, .negate, .abs: return Float(Reference.unary(unary, Double(x)))
+        case .clip, .sqrt, .negate, .abs, .function: return Float(Reference.unary(unary, Double(x)))
         }
     }
 

@@ -113,6 +113,34 @@ enum Reference {
         case .divide: isInteger ? (a / b).rounded(.towardZero) : a / b
         case .minimum: a < b ? a : b
         case .maximum: a > b ? a : b
+        case .power: pow(a, b)
+        case .modulo: a - (a / b).rounded(.down) * b
+        case .remainder: a.truncatingRemainder(dividingBy: b)
+        case .and, .or, .xor, .shiftLeft, .shiftRight: .nan
+        }
+    }
+
+    static func function(_ function: ElementFunction, _ x: Double) -> Double {
+        switch function {
+        case .not: x == 0 ? 1 : 0
+        case .sign: x == 0 ? 0 : x < 0 ? -1 : 1
+        case .floor: Glibc.floor(x)
+        case .ceil: Glibc.ceil(x)
+        case .round: Glibc.rint(x)
+        case .erf: Glibc.erf(x)
+        case .softplus: Glibc.log(1 + Glibc.exp(x))
+        case .expMinusOne: Glibc.exp(x) - 1
+        case .sin: Glibc.sin(x)
+        case .cos: Glibc.cos(x)
+        case .tan: Glibc.tan(x)
+        case .asin: Glibc.asin(x)
+        case .acos: Glibc.acos(x)
+        case .atan: Glibc.atan(x)
+        case .sinh: Glibc.sinh(x)
+        case .cosh: Glibc.cosh(x)
+        case .asinh: Glibc.asinh(x)
+        case .acosh: Glibc.acosh(x)
+        case .atanh: Glibc.atanh(x)
         }
     }
 
@@ -129,6 +157,7 @@ enum Reference {
         case .abs: abs(x)
         case .hardSwish: x * min(max(x + 3, 0), 6) / 6
         case .hardSigmoid(let alpha, let beta): max(0, min(1, Double(alpha) * x + Double(beta)))
+        case .function(let function): Self.function(function, x)
         }
     }
 

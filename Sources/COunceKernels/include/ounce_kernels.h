@@ -188,7 +188,7 @@ typedef struct {
 typedef struct {
     const void *params;  // the family's parameters
     const void *packed;  // what `pack` wrote, 64-byte aligned; NULL where packed_size is 0
-    const void *in[2];
+    const void *in[8];   // generic steps of the runtime use more than the two of kernels
     void *out;
     void *scratch;       // scratch_size bytes for this thread, 64-byte aligned
 } ounce_call;

@@ -2,9 +2,7 @@ import OunceGraph
 
 extension ONNXTranslation {
     mutating func unary(_ op: UnaryOperator, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
-        guard type(x).dtype.isFloat else { throw .unsupported("its input is \(type(x).dtype); floats are wanted") }
-        return .value(try emit(.unary(op), [x], node))
+        .value(try emit(.unary(op), [try value(node, 0)], node))
     }
 
     mutating func binary(_ op: BinaryOperator, _ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
@@ -42,7 +40,10 @@ extension ONNXTranslation {
         }
         var bounds: [Float] = [-.infinity, .infinity]
         for index in 1...2 where node.input(index) != nil {
-            guard let bound = try constant(node, index)?.floats() else { return try clipByValues(node) }
+            guard let tensor = try constant(node, index), tensor.dtype == .float32 else {
+                return try clipByValues(node)
+            }
+            let bound = tensor.floats()
             guard bound.count == 1 else { throw .corrupt("a bound is no single number") }
             bounds[index - 1] = bound[0]
         }
@@ -85,54 +86,38 @@ extension ONNXTranslation {
         node.ignore("ratio", "seed")
         if opset < 7 { try node.require("is_test", 1) }
         if node.input(2) != nil {
-            guard let training = try constant(node, 2)?.doubles(), training == [0] else {
+            let training = try constantOrNeeded(node, 2)?.doubles()
+            let ratio = try constantOrNeeded(node, 1)?.doubles()
+            guard training == [0] || (training == [1] && ratio == [0]) else {
                 throw .unsupported("it is in training mode; export the model for inference")
             }
+        }
+        if wants(node, output: 1) {
+            let x = try value(node, 0)
+            let mask = try make(.expand(try known(x)), try scalar(1, .bool))
+            bind(node, output: 1, .value(mask))
         }
         return try binding(node, 0)
     }
 
     mutating func batchNormalization(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         node.ignore("momentum")
-        try node.require("training_mode", 0)
+        let isTraining = node.int("training_mode", default: 0) != 0
         if opset < 9 { try node.require("spatial", 1, default: 1) }
         if opset < 7 { try node.require("is_test", 1) }
         let epsilon = node.float("epsilon", default: 1e-5)
         guard epsilon.isFinite, epsilon >= 0 else { throw .corrupt("epsilon is \(epsilon)") }
         var inputs: [ValueID?] = []
-        for index in 0..<5 { inputs.append(try value(node, index)) }
+        let x = try value(node, 0)
+        var areConstants = type(x).dtype == .float32
+        for index in 0..<5 {
+            inputs.append(try value(node, index))
+            if index > 0, try constant(node, index)?.dtype != .float32 { areConstants = false }
+        }
+        guard areConstants, !isTraining else {
+            return try batchNormalizationByParts(&node, epsilon: epsilon, isTraining: isTraining)
+        }
         return .value(try emit(.batchNormalization(axis: 1, epsilon: epsilon), inputs, node))
-    }
-
-    mutating func reduce(
-        _ reduction: Reduction, axesAreInputFrom version: Int, _ node: inout ONNXNode
-    ) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
-        let rank = shape(x).rank
-        let keepDims = node.int("keepdims", default: 1) != 0
-        let isNoop = opset >= version && node.int("noop_with_empty_axes", default: 0) != 0
-        let given = try opset >= version ? integers(node, 1) : node.ints("axes")
-        var axes = try self.axes(given ?? [], rank: rank)
-        if axes.isEmpty {
-            if isNoop { return .value(x) }
-            axes = Array(0..<rank)
-        }
-        return .value(try emit(.reduce(reduction, axes: axes.sorted(), keepDims: keepDims), [x], node))
-    }
-
-    /// Before opset 13 the axes from `axis` on are normalised together.
-    mutating func softmax(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
-        let shape = shape(x)
-        let axis = node.int("axis", default: opset < 13 ? 1 : -1)
-        let place = opset < 13 && axis == shape.rank ? axis : try axes([axis], rank: shape.rank)[0]
-        if opset >= 13 || place == shape.rank - 1 { return .value(try emit(.softmax(axis: place), [x], node)) }
-        guard shape.dims.filter({ $0 < 0 }).count <= 1 else {
-            throw .unsupported("its input \(shape) has several unknown extents; export with fixed shapes")
-        }
-        let flat = try emit(.reshape(try flattened(shape, at: place)), [x], node, part: "flat")
-        let result = try emit(.softmax(axis: 1), [flat], node, part: "softmax")
-        return .value(try emit(.reshape(shape.dims.map { $0 < 0 ? .infer : .literal($0) }), [result], node))
     }
 }
 

@@ -19,6 +19,15 @@ extension ONNXTranslation {
     }
 
     /// A list of extents; an ordinary constant where all are known.
+    func knownExtents(_ extents: [ONNXExtent]) -> [Int64]? {
+        var known: [Int64] = []
+        for extent in extents {
+            guard case .known(let extent) = extent else { return nil }
+            known.append(Int64(extent))
+        }
+        return known
+    }
+
     private func list(_ extents: [ONNXExtent], isScalar: Bool = false) -> ONNXBinding {
         var known: [Int64] = []
         for extent in extents {
@@ -55,9 +64,9 @@ extension ONNXTranslation {
 
     mutating func gather(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let axis = node.int("axis", default: 0)
-        guard axis == 0, let extents = try extents(node, 0), let indices = try smallIntegers(node, 1),
+        guard axis == 0, case .extents(let extents) = try binding(node, 0), let indices = try smallIntegers(node, 1),
             case .constant(let positions, _) = try binding(node, 1), positions.shape.rank <= 1
-        else { throw .unsupported("it gathers from values; only shape computations are supported") }
+        else { return .value(try emit(.gather(.slices(axis: axis)), [try value(node, 0), try value(node, 1)], node)) }
         var chosen: [ONNXExtent] = []
         for index in indices {
             let place = index < 0 ? index &+ extents.count : index
@@ -89,7 +98,7 @@ extension ONNXTranslation {
 
     /// Arithmetic on small integer constants, one of which may be a single number.
     func foldIntegers(_ op: BinaryOperator, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding? {
-        guard let a = try smallIntegers(node, 0), let b = try smallIntegers(node, 1),
+        guard op.isArithmetic, let a = try smallIntegers(node, 0), let b = try smallIntegers(node, 1),
             case .constant(let x, _) = try binding(node, 0), case .constant(let y, _) = try binding(node, 1),
             x.dtype == y.dtype, a.count == b.count || a.count == 1 || b.count == 1, !a.isEmpty, !b.isEmpty,
             x.shape.rank <= 1, y.shape.rank <= 1
@@ -105,6 +114,7 @@ extension ONNXTranslation {
                 case .divide: p.dividedReportingOverflow(by: q)
                 case .minimum: (min(p, q), false)
                 case .maximum: (max(p, q), false)
+                default: (0, true)
                 }
             guard !overflow else { throw .corrupt("an integer overflows or is divided by zero") }
             result.append(value)

@@ -6,18 +6,37 @@ import SwiftProtobuf
 /// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
 /// ONNX's order of axes. What is computed from constants alone is computed here.
 package enum ONNXImporter {
-    package static let opsets = 6...24
+    package static let opsets = 1...24
     package static let maximumBytes = 1 << 29
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
-    package static func load(path: String) throws(FormatError) -> Graph {
+    package static func load(path: String, constants: [String: Tensor] = [:]) throws(FormatError) -> Graph {
         let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
         do {
-            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
+            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path), constants: constants)
         } catch { throw error.inFile(path) }
     }
 
-    package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
+    /// - Parameter constants: values for inputs of the model, which then are constants and no inputs any more. A model
+    ///   whose shapes depend on the value of an input (the target of a Reshape, the k of a TopK) can only be planned with
+    ///   it; where such a value is missing the error names the input in `neededInputs`.
+    package static func parse(
+        bytes: [UInt8], name: String = "model", constants: [String: Tensor] = [:]
+    ) throws(FormatError) -> Graph {
+        let model = try decode(bytes)
+        var translation = ONNXTranslation(
+            opset: try opset(of: model), name: name, fileBytes: bytes.count, constants: constants)
+        return try translation.translate(model.graph)
+    }
+
+    /// The names of the model's inputs in order, without those that have a value in the model.
+    package static func inputNames(bytes: [UInt8]) throws(FormatError) -> [String] {
+        let graph = try decode(bytes).graph
+        let given = Set(graph.initializer.map(\.name))
+        return graph.input.map(\.name).filter { !given.contains($0) }
+    }
+
+    private static func decode(_ bytes: [UInt8]) throws(FormatError) -> ONNXModelProto {
         guard bytes.count <= maximumBytes else {
             throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
         }
@@ -25,12 +44,9 @@ package enum ONNXImporter {
         var options = BinaryDecodingOptions()
         options.discardUnknownFields = true
         options.messageDepthLimit = 16
-        let model: ONNXModelProto
         do {
-            model = try ONNXModelProto(serializedBytes: bytes, options: options)
+            return try ONNXModelProto(serializedBytes: bytes, options: options)
         } catch { throw FormatError(.corrupt, "this is no ONNX model (\(error))") }
-        var translation = ONNXTranslation(opset: try opset(of: model), name: name, fileBytes: bytes.count)
-        return try translation.translate(model.graph)
     }
 
     private static func opset(of model: ONNXModelProto) throws(FormatError) -> Int {

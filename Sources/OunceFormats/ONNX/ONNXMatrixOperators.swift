@@ -34,18 +34,28 @@ extension ONNXTranslation {
             return .value(try emit(.fullyConnected(.none), [x, id], node))
         }
         let y = try value(node, 1)
-        guard shape(x).rank >= 2, shape(y).rank >= 2 else {
-            throw .unsupported("the product of \(shape(x)) and \(shape(y)); matrices are wanted")
-        }
+        guard shape(x).rank >= 2, shape(y).rank >= 2 else { return .value(try vectorProduct(x, y)) }
         return .value(try emit(.matMul, [x, y], node))
     }
 
+    /// A vector counts as a row on the left and as a column on the right; the axis made for it goes again.
+    private mutating func vectorProduct(_ x: ValueID, _ y: ValueID) throws(ImportFailure) -> ValueID {
+        guard rank(x) > 0, rank(y) > 0 else { throw .corrupt("the product of \(shape(x)) and \(shape(y))") }
+        let left = rank(x) == 1 ? try reshape(x, [.literal(1), .copy(0)]) : x
+        let right = rank(y) == 1 ? try reshape(y, [.copy(0), .literal(1)]) : y
+        let product = try make(.matMul, left, right)
+        var kept = Array(0..<rank(product))
+        if rank(y) == 1 { kept.removeLast() }
+        if rank(x) == 1 { kept.remove(at: kept.count - (rank(y) == 1 ? 1 : 2)) }
+        return try reshape(product, kept.map { .copy($0) })
+    }
+
     mutating func gemm(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        try node.require("transA", 0)
         if opset < 7 { node.ignore("broadcast") }
         let isTransposed = node.int("transB", default: 0) != 0
         let (alpha, beta) = (node.float("alpha", default: 1), node.float("beta", default: 1))
-        let x = try value(node, 0)
+        var x = try value(node, 0)
+        if node.int("transA", default: 0) != 0, rank(x) == 2 { x = try transpose(x, [1, 0]) }
         guard shape(x).rank == 2 else { throw .corrupt("its input is \(shape(x)); a matrix is wanted") }
         if try isConstantMatrix(node) {
             var (weights, encoding) = try matrixWeights(node, isTransposed: isTransposed)
@@ -63,7 +73,7 @@ extension ONNXTranslation {
         var y = try value(node, 1)
         if isTransposed { y = try emit(.transpose([1, 0]), [y], node, part: "transposed") }
         if alpha != 1 {
-            let factor = builder.constant(Tensor([alpha]), name: "\(node.name).alpha")
+            let factor = try scalar(Double(alpha), like: y)
             y = try emit(.binary(.multiply, .none), [y, factor], node, part: "scaled")
         }
         return try addend(node, beta, to: .matMul, [x, y])
@@ -75,7 +85,7 @@ extension ONNXTranslation {
     ) throws(ImportFailure) -> ONNXBinding {
         guard var addend = try optionalValue(node, 2) else { return .value(try emit(op, inputs, node)) }
         if beta != 1 {
-            let factor = builder.constant(Tensor([beta]), name: "\(node.name).beta")
+            let factor = try scalar(Double(beta), like: addend)
             addend = try emit(.binary(.multiply, .none), [addend, factor], node, part: "addend")
         }
         let product = try emit(op, inputs, node, part: "product")

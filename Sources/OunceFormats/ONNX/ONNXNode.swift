@@ -18,7 +18,8 @@ struct ONNXNode {
     /// The operator, with its domain where that is not the standard one.
     var op: String { isStandard ? proto.opType : "\(proto.domain).\(proto.opType)" }
     var isStandard: Bool { proto.domain.isEmpty || proto.domain == "ai.onnx" }
-    var output: String { proto.output.first ?? "" }
+    /// The first output that is wanted.
+    var output: String { proto.output.first { !$0.isEmpty } ?? "" }
     var name: String { proto.name.isEmpty ? output : proto.name }
 
     /// The name of an input; nil where it is not given.

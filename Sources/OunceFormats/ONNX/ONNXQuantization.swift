@@ -33,14 +33,22 @@ extension ONNXTranslation {
         return tensor.dtype
     }
 
+    /// Whether Q or DQ has the form that int8 inference knows: a constant scale for the whole tensor or each channel.
+    private mutating func isStatic(_ node: inout ONNXNode) throws(ImportFailure) -> Bool {
+        guard let scale = try constant(node, 1), scale.dtype == .float32, scale.shape.rank <= 1,
+            node.int("block_size", default: 0) == 0
+        else { return false }
+        let zeroPoint = try constant(node, 2)
+        return node.input(2) == nil || zeroPoint != nil
+    }
+
     mutating func quantizeLinear(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let code = node.int("output_dtype", default: 0)
         let dtype = try quantizedType(node, default: code == 0 ? .uint8 : DType(onnx: code) ?? .float32)
-        guard dtype == .int8 || dtype == .uint8 else {
-            throw .unsupported("it quantises to another type than int8 or uint8; quantise to int8")
-        }
         let x = try value(node, 0)
-        guard type(x).dtype == .float32 else { throw .unsupported("its input is \(type(x).dtype), not float32") }
+        guard dtype == .int8 || dtype == .uint8, type(x).dtype == .float32, try isStatic(&node) else {
+            return try quantizeByDefinition(&node)
+        }
         let affine = try quantization(&node, of: dtype, rank: shape(x).rank)
         return .value(
             try builder.emit(.quantize, [x], name: node.name, output: node.output, encoding: .affine(affine)))
@@ -48,7 +56,8 @@ extension ONNXTranslation {
 
     mutating func dequantizeLinear(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         node.ignore("output_dtype")
-        if case .constant(let tensor, .plain) = try binding(node, 0) {
+        let isStatic = try isStatic(&node)
+        if isStatic, case .constant(let tensor, .plain) = try binding(node, 0) {
             guard [.int8, .uint8, .int32].contains(tensor.dtype) else {
                 throw .unsupported("\(tensor.dtype) weights; quantise to int8")
             }
@@ -60,25 +69,17 @@ extension ONNXTranslation {
             return .constant(tensor.shiftedToSigned ?? tensor, .affine(affine))
         }
         let x = try value(node, 0)
-        let dtype = type(x).dtype
-        if let stored = builder.graph[x].encoding.affine {
+        if isStatic, let stored = builder.graph[x].encoding.affine {
             let wanted = try quantization(&node, of: try quantizedType(node, default: .uint8), rank: shape(x).rank)
             guard stored == wanted else {
                 throw .unsupported("its scale or zero point differ from those with which the numbers were made")
             }
             return .value(try builder.emit(.dequantize, [x], name: node.name, output: node.output))
         }
-        // Integers that the model takes from outside: the definition of the operator in floats.
-        guard dtype == .int8 || dtype == .uint8 || dtype == .int32 else {
-            throw .unsupported("its input is \(dtype); int8 is wanted")
+        guard builder.graph[x].encoding == .plain else {
+            throw .unsupported("it takes quantised integers with a scale that is not known on import")
         }
-        var affine = try quantization(&node, of: dtype, rank: shape(x).rank)
-        guard affine.isPerTensor else { throw .unsupported("inputs that are quantised for each channel") }
-        if dtype == .uint8 { affine.zeroPoints = affine.zeroPoints.map { $0 &+ 128 } }
-        let zero = builder.constant(Tensor([Float(affine.zeroPoint)]), name: "\(node.name).zero_point")
-        let scale = builder.constant(Tensor([affine.scale]), name: "\(node.name).scale")
-        let real = try emit(.cast(.float32), [x], node, part: "float")
-        let centred = try emit(.binary(.subtract, .none), [real, zero], node, part: "centred")
-        return .value(try emit(.binary(.multiply, .none), [centred, scale], node))
+        // Integers that the model takes from outside.
+        return try dequantizeByDefinition(&node)
     }
 }

@@ -29,7 +29,13 @@ extension ONNXTranslation {
         }
         guard extents.count <= 8 else { throw .unsupported("a shape of \(extents.count) axes, over 8") }
         let zeros = extents.contains(.known(0))
-        guard !(keepsZeros && zeros) else { throw .unsupported("an extent of zero") }
+        if keepsZeros && zeros {
+            let literal = try extents.map { (extent) throws(ImportFailure) -> ReshapeDimension in
+                guard case .known(let extent) = extent, extent >= 0 else { throw .unsupported("an extent of zero") }
+                return .literal(extent)
+            }
+            return .value(try emit(.reshape(literal), [try value(node, 0)], node))
+        }
         if case .constant(let tensor, let encoding) = try binding(node, 0), encoding.affine?.axis == nil,
             let shape = literal(extents, for: tensor), let reshaped = tensor.reshaped(shape)
         {
@@ -158,24 +164,30 @@ extension ONNXTranslation {
         guard starts.count <= 8, ends.count == starts.count, steps.count == starts.count,
             lists[2] == nil || lists[2]?.count == starts.count
         else { throw .corrupt("starts, ends, axes and steps differ in number") }
-        guard steps.allSatisfy({ (1...Shape.maximumElements).contains($0) }) else {
-            throw .unsupported("a step that is not positive; export without reversing")
+        guard !steps.contains(0), steps.allSatisfy({ $0 <= Shape.maximumElements }) else {
+            throw .corrupt("a step of zero, or a huge one")
         }
         let given = lists[2] ?? Array(0..<starts.count)
-        if let extents = try foldSlice(node, starts: starts, ends: ends, steps: steps) { return extents }
-        let x = try value(node, 0)
+        let ascends = steps.allSatisfy { $0 > 0 }
+        if ascends, let extents = try foldSlice(node, starts: starts, ends: ends, steps: steps) { return extents }
+        var x = try value(node, 0)
         var ranges = [SliceRange](repeating: .all, count: shape(x).rank)
         for (place, axis) in try axes(given, rank: shape(x).rank).enumerated() {
+            guard steps[place] > 0 else {
+                x = try reversedSlice(x, axis: axis, from: starts[place], to: ends[place], step: steps[place])
+                continue
+            }
             ranges[axis] = SliceRange(
                 from: starts[place], to: ends[place], step: steps[place], extent: shape(x)[axis])
         }
+        if !ascends, ranges.allSatisfy(\.isAll) { return .value(x) }
         return .value(try emit(.slice(ranges), [x], node))
     }
 
     mutating func pad(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let mode = node.string("mode", default: "constant")
-        guard mode == "constant" else { throw .unsupported("mode '\(mode)'; only constant padding is supported") }
-        let x = try value(node, 0)
+        guard ["constant", "reflect", "edge", "wrap"].contains(mode) else { throw .unsupported("mode '\(mode)'") }
+        var x = try value(node, 0)
         let rank = shape(x).rank
         var padding: [Int]?
         var filling: Float = 0
@@ -186,7 +198,7 @@ extension ONNXTranslation {
         } else {
             padding = try integers(node, 1)
             if node.input(2) != nil {
-                guard let constant = try constant(node, 2)?.floats(), constant.count == 1 else {
+                guard let constant = try constantOrNeeded(node, 2)?.floats(), constant.count == 1 else {
                     throw .unsupported("its filling is not known on import; export it as a constant")
                 }
                 filling = constant[0]
@@ -194,13 +206,16 @@ extension ONNXTranslation {
             if let given = try integers(node, 3) { axes = try self.axes(given, rank: rank) }
         }
         guard let padding, padding.count == 2 * axes.count else { throw .corrupt("pads do not fit \(shape(x))") }
-        guard padding.allSatisfy({ (0...ONNXNode.maximumSize).contains($0) }) else {
-            throw .unsupported("negative or huge pads; export with padding that adds")
+        guard padding.allSatisfy({ (-ONNXNode.maximumSize...ONNXNode.maximumSize).contains($0) }) else {
+            throw .corrupt("huge pads")
         }
         var (before, after) = ([Int](repeating: 0, count: rank), [Int](repeating: 0, count: rank))
         for (place, axis) in axes.enumerated() {
             (before[axis], after[axis]) = (padding[place], padding[axes.count + place])
         }
+        if mode != "constant" { return .value(try reflectingPad(x, before: before, after: after, mode: mode)) }
+        x = try cropped(x, before: before, after: after)
+        (before, after) = (before.map { max($0, 0) }, after.map { max($0, 0) })
         return .value(try emit(.pad(before: before, after: after, value: filling), [x], node))
     }
 }

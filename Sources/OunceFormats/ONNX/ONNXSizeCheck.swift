@@ -6,6 +6,12 @@ enum ONNXSizeCheck {
 
     private static let valueFields: Set<UInt64> = [11, 12]
 
+    /// Counts the parts of a graph that stands alone: a body of control flow.
+    static func checkGraph(_ bytes: [UInt8]) throws(FormatError) {
+        var parts = 0
+        try check(graph: 0..<bytes.count, of: bytes, &parts)
+    }
+
     static func check(_ bytes: [UInt8]) throws(FormatError) {
         var parts = 0
         var reader = WireReader(range: 0..<bytes.count)
@@ -15,18 +21,22 @@ enum ONNXSizeCheck {
                 try check(parts)
                 continue
             }
-            var inner = WireReader(range: graph)
-            while let field = inner.next(bytes) {
-                guard partFields.contains(field.number), let part = field.content else { continue }
-                parts += 1
-                guard !valueFields.contains(field.number) || part.count <= 1 << 16 else {
-                    throw FormatError(.limit, "the description of an input or output has \(part.count) bytes")
-                }
-                // Inputs, outputs, attributes and the like of this part.
-                var fields = WireReader(range: part)
-                while fields.next(bytes) != nil { parts += 1 }
-                try check(parts)
+            try check(graph: graph, of: bytes, &parts)
+        }
+    }
+
+    private static func check(graph: Range<Int>, of bytes: [UInt8], _ parts: inout Int) throws(FormatError) {
+        var inner = WireReader(range: graph)
+        while let field = inner.next(bytes) {
+            guard partFields.contains(field.number), let part = field.content else { continue }
+            parts += 1
+            guard !valueFields.contains(field.number) || part.count <= 1 << 16 else {
+                throw FormatError(.limit, "the description of an input or output has \(part.count) bytes")
             }
+            // Inputs, outputs, attributes and the like of this part.
+            var fields = WireReader(range: part)
+            while fields.next(bytes) != nil { parts += 1 }
+            try check(parts)
         }
     }
 

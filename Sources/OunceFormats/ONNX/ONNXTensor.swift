@@ -1,6 +1,14 @@
 import FoundationEssentials
 import OunceGraph
 
+extension ONNXTensorShapeProto.Dimension {
+    /// A stated number, also zero; unknown where it is none.
+    var extent: Int {
+        guard case .dimValue(let value)? = value, value >= 0 else { return Shape.unknown }
+        return Int(value)
+    }
+}
+
 extension DType {
     /// From the element type numbers of ONNX.
     init?(onnx code: Int) {

@@ -22,11 +22,21 @@ struct ONNXTranslation {
     let opset: Int
     var builder: GraphBuilder
     var bindings: [String: ONNXBinding] = [:]
-    private var materialized: [String: ValueID] = [:]
-    private var laterOutputs: Set<String> = []
+    var materialized: [String: ValueID] = [:]
+    /// Outputs of operators that are not made.
+    var absentOutputs: Set<String> = []
+    /// Values of inputs that stand for these inputs of the model.
+    let constants: [String: Tensor]
+    /// Inputs of the model whose values shapes depend on, and which are not among `constants`.
+    private(set) var neededInputs: Set<String> = []
+    /// The node that is being translated, by its name.
+    var location = ""
+    /// How deep in bodies of If, Loop and Scan.
+    var depth = 0
 
-    init(opset: Int, name: String, fileBytes: Int) {
+    init(opset: Int, name: String, fileBytes: Int, constants: [String: Tensor]) {
         self.opset = opset
+        self.constants = constants
         builder = GraphBuilder(name: name, fileBytes: fileBytes)
     }
 
@@ -43,7 +53,11 @@ struct ONNXTranslation {
         }
         for input in proto.input where bindings[input.name] == nil {
             try collecting("input", at: input.name, outputs: [input.name]) { (translation) throws(ImportFailure) in
-                try translation.addInput(input)
+                if let constant = translation.constants[input.name] {
+                    translation.bindings[input.name] = .constant(constant, .plain)
+                } else {
+                    try translation.addInput(input)
+                }
             }
         }
         for node in proto.node { try translate(ONNXNode(node)) }
@@ -52,7 +66,11 @@ struct ONNXTranslation {
                 try translation.addOutput(output)
             }
         }
-        return try builder.finish()
+        do throws(FormatError) {
+            return try builder.finish()
+        } catch {
+            throw error.needing(neededInputs.sorted())
+        }
     }
 
     /// Runs `body`; what it does not support goes on the list, and the outputs count as missing.
@@ -80,7 +98,7 @@ struct ONNXTranslation {
         guard let dtype = DType(onnx: Int(type.elemType)) else {
             throw .unsupported("element type \(type.elemType) of ONNX; convert it to float32 or an integer type")
         }
-        let shape = Shape(type.shape.dim.map { $0.dimValue > 0 ? Int($0.dimValue) : Shape.unknown })
+        let shape = Shape(type.shape.dim.map(\.extent))
         guard shape.rank <= 8, shape.dims.allSatisfy({ $0 <= Shape.maximumElements }) else {
             throw .corrupt("the extents \(shape)")
         }
@@ -92,8 +110,8 @@ struct ONNXTranslation {
 
     private mutating func addOutput(_ output: ONNXValueInfoProto) throws(ImportFailure) {
         if case .missing = bindings[output.name] { return }
-        guard !laterOutputs.contains(output.name) else {
-            throw .unsupported("it is not the first output of its operator, and only that is made")
+        guard !absentOutputs.contains(output.name) else {
+            throw .unsupported("its operator does not make this output here; export the model without it")
         }
         var id = try value(output.name)
         let (made, encoding) = (type(id), builder.graph[id].encoding)
@@ -116,7 +134,7 @@ struct ONNXTranslation {
         builder.graph.outputs.append(id)
     }
 
-    private mutating func translate(_ original: ONNXNode) throws(FormatError) {
+    mutating func translate(_ original: ONNXNode) throws(FormatError) {
         for output in original.proto.output where !output.isEmpty && bindings[output] != nil {
             throw FormatError(.corrupt, "'\(output)' is made twice")
         }
@@ -126,16 +144,15 @@ struct ONNXTranslation {
         }
     }
 
-    private mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
+    mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
         guard node.isStandard, let translate = Self.operators[node.proto.opType] else {
             throw .unsupported("the operator is not known; express it by others on export")
         }
         guard !node.output.isEmpty else { throw .corrupt("the node has no output") }
         var dependsOnMissing = false
         for input in node.proto.input where !input.isEmpty {
-            if laterOutputs.contains(input) {
-                throw .unsupported(
-                    "it uses '\(input)', which is not the first output of its operator, and only that is made")
+            if absentOutputs.contains(input) {
+                throw .unsupported("it uses '\(input)', an output that its operator does not make here")
             }
             guard let binding = bindings[input] else {
                 throw .corrupt("the input '\(input)' is made by no earlier node")
@@ -146,8 +163,10 @@ struct ONNXTranslation {
             for output in node.proto.output { bindings[output] = .missing }
             return
         }
-        laterOutputs.formUnion(node.proto.output.dropFirst().filter { !$0.isEmpty })
-        bindings[node.output] = try translate(&self, &node)
+        location = node.name
+        let first = try translate(&self, &node)
+        if let name = node.proto.output.first, !name.isEmpty { bindings[name] = first }
+        absentOutputs.formUnion(node.proto.output.filter { !$0.isEmpty && bindings[$0] == nil })
         let unknown = node.unknownAttributes
         guard unknown.isEmpty else {
             throw .unsupported("attribute \(unknown.prefix(8).joined(separator: ", ")) is not supported")
@@ -160,11 +179,39 @@ struct ONNXTranslation {
         guard let name = node.input(index), let binding = bindings[name] else {
             throw .corrupt("input \(index) is missing")
         }
+        if case .value(let id) = binding, let constant = builder.graph[id].constant {
+            return .constant(constant, builder.graph[id].encoding)
+        }
         return binding
     }
 
+    /// Says that an output other than the first stands for `binding`, where it is wanted.
+    mutating func bind(_ node: ONNXNode, output index: Int, _ binding: ONNXBinding) {
+        guard wants(node, output: index) else { return }
+        bindings[node.proto.output[index]] = binding
+    }
+
+    func wants(_ node: ONNXNode, output index: Int) -> Bool {
+        index < node.proto.output.count && !node.proto.output[index].isEmpty
+    }
+
+    /// Remembers the inputs of the model that `id` is computed from: with their values it would be known.
+    mutating func need(_ id: ValueID) {
+        let producers = builder.graph.producers()
+        var (open, seen): ([ValueID], Set<ValueID>) = ([id], [id])
+        while let next = open.popLast() {
+            guard let producer = producers[next] else {
+                if builder.graph.inputs.contains(next) { neededInputs.insert(builder.graph[next].name) }
+                continue
+            }
+            for input in builder.graph.nodes[producer].inputs.compactMap({ $0 }) where seen.insert(input).inserted {
+                open.append(input)
+            }
+        }
+    }
+
     /// The value that the name stands for; a constant becomes one of the graph's, quantised ones as the reals they mean.
-    private mutating func value(_ name: String) throws(ImportFailure) -> ValueID {
+    mutating func value(_ name: String) throws(ImportFailure) -> ValueID {
         if let id = materialized[name] { return id }
         switch bindings[name] {
         case .value(let id): return id
@@ -173,7 +220,9 @@ struct ONNXTranslation {
             let id = builder.constant(tensor, name: name)
             materialized[name] = id
             return id
-        case .extents: throw .unsupported("it computes with extents that are not known; export with fixed shapes")
+        case .extents(let list):
+            if let known = knownExtents(list) { return builder.constant(Tensor(known), name: name) }
+            throw .unsupported("it computes with extents that are not known; export with fixed shapes")
         case .missing, nil: throw .corrupt("'\(name)' is made by no node")
         }
     }
@@ -197,9 +246,11 @@ struct ONNXTranslation {
     }
 
     /// The integers of a constant input; nil where the input is not given.
-    func integers(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> [Int]? {
+    mutating func integers(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> [Int]? {
         guard node.input(index) != nil else { return nil }
-        guard case .constant(let tensor, _) = try binding(node, index), tensor.count <= 1 << 16 else {
+        let binding = try binding(node, index)
+        guard case .constant(let tensor, _) = binding, tensor.count <= 1 << 16 else {
+            if case .value(let id) = binding { need(id) }
             throw .unsupported("its input \(index) is not known on import; export with constant shapes")
         }
         guard let integers = tensor.integers() else { throw .corrupt("input \(index) is not of integers") }
@@ -231,6 +282,7 @@ struct ONNXTranslation {
             encoding = try moved(first, by: op)
         }
         let name = part.map { "\(node.name).\($0)" } ?? node.name
+        if let folded = try folded(op, inputs, name: name) { return folded }
         return try builder.emit(op, inputs, name: name, output: part == nil ? node.output : name, encoding: encoding)
     }
 
@@ -249,6 +301,7 @@ extension Op {
         switch self {
         case .reshape, .transpose, .slice, .concat: true
         case .pool(let pool): pool.kind == .max
+        case .gather, .expand, .reverse: true
         default: false
         }
     }

@@ -1,7 +1,7 @@
 import OunceGraph
 
 /// The attributes that convolutions and poolings share.
-private struct Window {
+struct ONNXWindow {
     var kernel: [Int]
     var strides: [Int]
     var dilations: [Int]
@@ -42,7 +42,7 @@ private struct Window {
 
 extension ONNXTranslation {
     /// Emits `op` between transpositions to channels-last order and back.
-    private mutating func channelsLast(
+    mutating func channelsLast(
         _ x: ValueID, _ node: ONNXNode, _ op: Op, _ others: [ValueID?] = []
     ) throws(ImportFailure) -> ONNXBinding {
         let rank = shape(x).rank
@@ -54,69 +54,57 @@ extension ONNXTranslation {
     }
 
     /// The extents of the spatial axes of `[N, C, spatial...]`.
-    private func spatial(_ x: ValueID) throws(ImportFailure) -> [Int] {
+    func spatial(_ x: ValueID) throws(ImportFailure) -> [Int] {
         let shape = shape(x)
-        guard (3...4).contains(shape.rank) else {
-            throw .unsupported("its input is \(shape); one or two spatial axes are supported")
+        guard (3...5).contains(shape.rank) else {
+            throw .unsupported("its input is \(shape); one to three spatial axes are supported")
         }
         return Array(shape.dims[2...])
     }
 
     mutating func convolution(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let x = try value(node, 0)
-        let extents = try spatial(x)
+        guard case .constant = try binding(node, 1), type(x).dtype == .float32 || builder.graph[x].encoding != .plain
+        else {
+            let (weights, bias) = (try value(node, 1), try optionalValue(node, 2))
+            return .value(try convolution(x, weights: weights, bias: bias, &node))
+        }
         let (weights, encoding) = try weights(node, 1, outputAxis: 0)
-        guard weights.shape.rank == extents.count + 2 else {
-            throw .corrupt("weights \(weights.shape) for an input \(shape(x))")
-        }
-        let kernel = Array(weights.shape.dims[2...])
-        guard kernel.allSatisfy({ (1...ONNXNode.maximumSize).contains($0) }) else {
-            throw .corrupt("weights \(weights.shape)")
-        }
-        let window = try Window(&node, extents: extents, kernel: kernel)
-        let groups = node.int("group", default: 1)
-        let permutation = [0] + Array(2..<weights.shape.rank) + [1]
-        let permuted = try builder.permute(weights, permutation)
-        let conv = Convolution(
-            strides: window.strides, dilations: window.dilations, padBefore: window.padding.map(\.before),
-            padAfter: window.padding.map(\.after), groups: groups)
+        let conv = try convolution(x, weights.shape, &node)
+        let permuted = try builder.permute(weights, [0] + Array(2..<weights.shape.rank) + [1])
         let id = builder.constant(permuted, name: node.input(1) ?? node.name, encoding: encoding)
         return try channelsLast(x, node, .conv(conv), [id, try optionalValue(node, 2)])
     }
 
-    mutating func pool(_ kind: Pooling.Kind, _ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
-        let extents = try spatial(x)
-        var window = try Window(&node, extents: extents, kernel: nil)
-        var countsPadding = false
-        switch kind {
-        case .average: countsPadding = node.int("count_include_pad", default: 0) != 0
-        case .max: try node.require("storage_order", 0)
-        }
-        if node.int("ceil_mode", default: 0) != 0 {
-            for axis in extents.indices {
-                guard extents[axis] >= 0 || window.strides[axis] == 1 else {
-                    throw .unsupported("ceil_mode over an unknown extent; export with fixed shapes")
-                }
-                let extra = window.padding[axis].extraForPartialWindow(
-                    extent: extents[axis], kernel: window.kernel[axis], stride: window.strides[axis],
-                    dilation: window.dilations[axis])
-                guard extra == 0 || !countsPadding else {
-                    throw .unsupported("ceil_mode with count_include_pad; export with one of them")
-                }
-                window.padding[axis].after += extra
-            }
-        }
-        let pooling = Pooling(
-            kind: kind, kernel: window.kernel, strides: window.strides, dilations: window.dilations,
-            padBefore: window.padding.map(\.before), padAfter: window.padding.map(\.after),
-            countIncludesPadding: countsPadding)
-        return try channelsLast(x, node, .pool(pooling))
+    /// A convolution whose weights `[O, I, kernel...]` need not be known on import.
+    mutating func convolution(
+        _ x: ValueID, weights: ValueID, bias: ValueID?, _ node: inout ONNXNode
+    ) throws(ImportFailure) -> ValueID {
+        let conv = try convolution(x, Shape(try known(weights)), &node)
+        let moved = try transpose(weights, [0] + Array(2..<rank(weights)) + [1])
+        return try channelsFirst(try make(.conv(conv), try channelsLast(x), moved, bias))
     }
 
-    mutating func globalPool(_ reduction: Reduction, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
-        let axes = Array(1...(try spatial(x).count))
-        return try channelsLast(x, node, .reduce(reduction, axes: axes, keepDims: true))
+    private mutating func convolution(
+        _ x: ValueID, _ weights: Shape, _ node: inout ONNXNode
+    ) throws(ImportFailure) -> Convolution {
+        let extents = try spatial(x)
+        guard weights.rank == extents.count + 2 else { throw .corrupt("weights \(weights) for an input \(shape(x))") }
+        let kernel = Array(weights.dims[2...])
+        guard kernel.allSatisfy({ (1...ONNXNode.maximumSize).contains($0) }) else {
+            throw .corrupt("weights \(weights)")
+        }
+        let window = try ONNXWindow(&node, extents: extents, kernel: kernel)
+        return Convolution(
+            strides: window.strides, dilations: window.dilations, padBefore: window.padding.map(\.before),
+            padAfter: window.padding.map(\.after), groups: node.int("group", default: 1))
+    }
+
+    mutating func channelsLast(_ x: ValueID) throws(ImportFailure) -> ValueID {
+        try transpose(x, [0] + Array(2..<rank(x)) + [1])
+    }
+
+    mutating func channelsFirst(_ x: ValueID) throws(ImportFailure) -> ValueID {
+        try transpose(x, [0, rank(x) - 1] + Array(1..<rank(x) - 1))
     }
 }

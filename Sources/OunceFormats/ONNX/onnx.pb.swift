@@ -162,9 +162,14 @@ package nonisolated struct ONNXAttributeProto: Sendable {
   /// Clears the value of `t`. Subsequent reads from it will return its default value.
   package mutating func clearT() {self._t = nil}
 
+  /// A GraphProto: the body of If, Loop or Scan, decoded when it is translated.
+  package var g: Data = Data()
+
   package var floats: [Float] = []
 
   package var ints: [Int64] = []
+
+  package var strings: [Data] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -578,7 +583,7 @@ nonisolated extension ONNXNodeProto: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension ONNXAttributeProto: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AttributeProto"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}f\0\u{1}i\0\u{1}s\0\u{1}t\0\u{2}\u{2}floats\0\u{1}ints\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}f\0\u{1}i\0\u{1}s\0\u{1}t\0\u{1}g\0\u{1}floats\0\u{1}ints\0\u{1}strings\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -591,8 +596,10 @@ nonisolated extension ONNXAttributeProto: SwiftProtobuf.Message, SwiftProtobuf._
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.i) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.s) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._t) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.g) }()
       case 7: try { try decoder.decodeRepeatedFloatField(value: &self.floats) }()
       case 8: try { try decoder.decodeRepeatedInt64Field(value: &self.ints) }()
+      case 9: try { try decoder.decodeRepeatedBytesField(value: &self.strings) }()
       default: break
       }
     }
@@ -618,11 +625,17 @@ nonisolated extension ONNXAttributeProto: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._t {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
+    if !self.g.isEmpty {
+      try visitor.visitSingularBytesField(value: self.g, fieldNumber: 6)
+    }
     if !self.floats.isEmpty {
       try visitor.visitPackedFloatField(value: self.floats, fieldNumber: 7)
     }
     if !self.ints.isEmpty {
       try visitor.visitPackedInt64Field(value: self.ints, fieldNumber: 8)
+    }
+    if !self.strings.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.strings, fieldNumber: 9)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -633,8 +646,10 @@ nonisolated extension ONNXAttributeProto: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.i != rhs.i {return false}
     if lhs.s != rhs.s {return false}
     if lhs._t != rhs._t {return false}
+    if lhs.g != rhs.g {return false}
     if lhs.floats != rhs.floats {return false}
     if lhs.ints != rhs.ints {return false}
+    if lhs.strings != rhs.strings {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -47,13 +47,14 @@ enum ConstantArithmetic {
         case .sqrt: results = numbers.map { $0.squareRoot() }
         case .negate: results = numbers.map { -$0 }
         case .abs: results = numbers.map { Swift.abs($0) }
-        case .sigmoid, .tanh, .exp, .log, .hardSwish, .hardSigmoid: return nil
+        case .sigmoid, .tanh, .exp, .log, .hardSwish, .hardSigmoid, .function: return nil
         }
         return Tensor(results, shape: x.shape)
     }
 
     /// Operands of one shape.
     static func binary(_ binary: BinaryOperator, _ activation: Activation, _ a: Tensor, _ b: Tensor) -> Tensor? {
+        guard binary.isArithmetic else { return nil }
         if let x = a.elements(Float.self), let y = b.elements(Float.self) {
             let (low, high) = activation.bounds
             let results = zip(x, y).map { (x, y) -> Float in
@@ -63,7 +64,7 @@ enum ConstantArithmetic {
                 case .multiply: clamp(x * y, low, high)
                 case .divide: clamp(x / y, low, high)
                 case .minimum: clamp(x < y ? x : y, low, high)
-                case .maximum: clamp(x > y ? x : y, low, high)
+                default: clamp(x > y ? x : y, low, high)
                 }
             }
             return Tensor(results, shape: a.shape)
@@ -81,7 +82,7 @@ enum ConstantArithmetic {
                 guard y != 0 else { return nil }
                 results.append(y == -1 ? 0 &- x : x / y)
             case .minimum: results.append(min(x, y))
-            case .maximum: results.append(max(x, y))
+            default: results.append(max(x, y))
             }
         }
         return tensor(results, a.dtype, a.shape)

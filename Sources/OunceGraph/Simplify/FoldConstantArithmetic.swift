@@ -27,7 +27,7 @@ struct FoldConstantArithmetic: Rule {
         case .subtract: return constantFirst ? (ones.map { -$0 }, numbers) : (ones, numbers.map { -$0 })
         case .multiply: return (numbers, zeros)
         case .divide: return constantFirst ? nil : (numbers.map { 1 / $0 }, zeros)
-        case .minimum, .maximum: return nil
+        default: return nil
         }
     }
 }

@@ -40,6 +40,10 @@ struct FoldConstants: Rule {
         case .binary(let binary, let activation) where isPlain && inputs.count == 2:
             guard let a = x.broadcast(to: type.shape), let b = inputs[1].broadcast(to: type.shape) else { return nil }
             return ConstantArithmetic.binary(binary, activation, a, b)
+        case .compare, .select, .expand, .reverse, .reverseSequence, .gather, .scatter, .argReduce, .topK:
+            guard isPlain else { return nil }
+            let types = inputs.map { TensorType($0.dtype, $0.shape) }
+            return GenericOperator(op, inputs: types, output: type)?.evaluate(inputs)
         default: return nil
         }
     }

@@ -15,10 +15,7 @@ enum OpCoding {
         case .matMul: writer.put(UInt8(3))
         case .pool(let pool):
             writer.put(UInt8(4))
-            writer.put(pool.kind.rawValue)
-            for list in [pool.kernel, pool.strides, pool.dilations, pool.padBefore, pool.padAfter] { writer.put(list) }
-            writer.put(pool.countIncludesPadding)
-            encode(pool.activation, to: &writer)
+            encode(pool, to: &writer)
         case .reduce(let reduction, let axes, let keepDims):
             writer.put(UInt8(5))
             writer.put(reduction.rawValue)
@@ -77,6 +74,7 @@ enum OpCoding {
         case .cast(let dtype):
             writer.put(UInt8(17))
             writer.put(dtype.rawValue)
+        default: encodeIndexing(op, to: &writer)
         }
     }
 
@@ -90,13 +88,7 @@ enum OpCoding {
                     padAfter: try reader.ints(), groups: try reader.int(), activation: try activation(&reader)))
         case 2: return .fullyConnected(try activation(&reader))
         case 3: return .matMul
-        case 4:
-            let kind = try raw(Pooling.Kind.self, &reader)
-            return .pool(
-                Pooling(
-                    kind: kind, kernel: try reader.ints(), strides: try reader.ints(), dilations: try reader.ints(),
-                    padBefore: try reader.ints(), padAfter: try reader.ints(),
-                    countIncludesPadding: try reader.bool(), activation: try activation(&reader)))
+        case 4: return .pool(try pooling(&reader))
         case 5:
             let reduction = try raw(Reduction.self, &reader)
             return .reduce(reduction, axes: try reader.ints(), keepDims: try reader.bool())
@@ -131,16 +123,31 @@ enum OpCoding {
         case 15: return .quantize
         case 16: return .dequantize
         case 17: return .cast(try raw(DType.self, &reader))
+        case 18...31: return try decodeIndexing(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }
     }
 
-    private static func raw<T: RawRepresentable>(
+    static func raw<T: RawRepresentable>(
         _: T.Type, _ reader: inout ByteReader
     ) throws(RuntimeError) -> T where T.RawValue == UInt8 {
         let number = try reader.integer(UInt8.self)
         guard let value = T(rawValue: number) else { throw reader.damaged("\(T.self) \(number)") }
         return value
+    }
+
+    static func encode(_ pool: Pooling, to writer: inout ByteWriter) {
+        writer.put(pool.kind.rawValue)
+        for list in [pool.kernel, pool.strides, pool.dilations, pool.padBefore, pool.padAfter] { writer.put(list) }
+        writer.put(pool.countIncludesPadding)
+        encode(pool.activation, to: &writer)
+    }
+
+    static func pooling(_ reader: inout ByteReader) throws(RuntimeError) -> Pooling {
+        Pooling(
+            kind: try raw(Pooling.Kind.self, &reader), kernel: try reader.ints(), strides: try reader.ints(),
+            dilations: try reader.ints(), padBefore: try reader.ints(), padAfter: try reader.ints(),
+            countIncludesPadding: try reader.bool(), activation: try activation(&reader))
     }
 
     private static func encode(_ activation: Activation, to writer: inout ByteWriter) {
@@ -182,6 +189,7 @@ enum OpCoding {
             case .abs: (8, 0, 0)
             case .hardSwish: (9, 0, 0)
             case .hardSigmoid(let alpha, let beta): (10, alpha, beta)
+            case .function(let function): (11, Float(function.rawValue), 0)
             }
         writer.put(tag)
         writer.put(a)
@@ -203,6 +211,11 @@ enum OpCoding {
         case 8: return .abs
         case 9: return .hardSwish
         case 10: return .hardSigmoid(alpha: a, beta: b)
+        case 11:
+            guard let function = UInt8(exactly: a).flatMap(ElementFunction.init(rawValue:)) else {
+                throw reader.damaged("element function \(a)")
+            }
+            return .function(function)
         default: throw reader.damaged("unary operator \(tag)")
         }
     }

@@ -20,7 +20,7 @@ struct PlannedStep: Sendable {
     let run: GenericStep
     let parameters: StepParameters
     let packed: PackedWeights?
-    let inputs: [Operand]
+    let inputs: [Operand?]
     let output: Int
     let units: Int
     /// Threads that it is split over.

@@ -16,6 +16,11 @@ final class Session: @unchecked Sendable {
         var scratchBytes: Int
     }
 
+    private typealias Slots = (
+        UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?,
+        UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?
+    )
+
     private let arena: UnsafeMutableRawBufferPointer
     private let records: UnsafeMutableBufferPointer<Record>
 
@@ -37,10 +42,7 @@ final class Session: @unchecked Sendable {
             let call = ounce_call(
                 params: step.parameters.pointer,
                 packed: step.packed.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? nil,
-                in: (
-                    step.inputs.first.map(address) ?? nil,
-                    step.inputs.count > 1 ? address(step.inputs[1]) : nil
-                ),
+                in: Self.slots(step.inputs.map { $0.flatMap(address) }),
                 out: base + plan.buffers[step.output].offset, scratch: scratchBase)
             records.initializeElement(
                 at: index,
@@ -48,6 +50,12 @@ final class Session: @unchecked Sendable {
                     run: step.run, call: call, units: Int64(step.units), threads: Int32(step.threads),
                     scratchBytes: plan.scratchBytes))
         }
+    }
+
+    /// The places for inputs in a call; what is not given is nil.
+    private static func slots(_ addresses: [UnsafeRawPointer?]) -> Slots {
+        func slot(_ index: Int) -> UnsafeRawPointer? { index < addresses.count ? addresses[index] : nil }
+        return (slot(0), slot(1), slot(2), slot(3), slot(4), slot(5), slot(6), slot(7))
     }
 
     deinit {

@@ -114,6 +114,7 @@ extension Lowering {
                     case .mean, .sum: result = sofar + next
                     case .max: result = sofar > next ? sofar : next
                     case .min: result = sofar < next ? sofar : next
+                    case .product: result = sofar * next
                     }
                 }
                 out[position] = p.reduction == .mean ? (result ?? 0) / Float(count) : result ?? 0
@@ -121,132 +122,81 @@ extension Lowering {
         }
     }
 
-    // MARK: cast and binary operators of other types
+    // MARK: Everything else
 
-    private struct Cast {
-        var (from, to): (DType, DType)
-        var count: Int
+    /// A plain loop over numbers of any type. Quantised inputs and outputs pass through floats.
+    mutating func lowerGeneric(_ node: Node) throws(RuntimeError) {
+        guard node.inputs.count <= Self.maximumInputs else { return try lowerInParts(node) }
+        let output = node.outputs[0]
+        let quantized = isQuantized(output)
+        func floating(_ type: TensorType, _ isQuantized: Bool) -> TensorType {
+            TensorType(isQuantized ? .float32 : type.dtype, type.shape)
+        }
+        var operands: [Operand?] = []
+        var types: [TensorType?] = []
+        if keepsEncoding(node) {
+            for id in node.inputs {
+                operands.append(try id.map { (id) throws(RuntimeError) in try operand(id) })
+                types.append(id.map { graph[$0].type })
+            }
+            return try emitLoop(node, operands, types, graph[output].type, to: outputOf(node))
+        }
+        for id in node.inputs {
+            guard let id else {
+                operands.append(nil)
+                types.append(nil)
+                continue
+            }
+            operands.append(try dequantized(id, node: node.name))
+            types.append(floating(graph[id].type, isQuantized(id)))
+        }
+        let index = quantized ? newBuffer(byteCount: elementCount(output) * 4) : outputOf(node)
+        try emitLoop(node, operands, types, floating(graph[output].type, quantized), to: index)
+        if quantized { try emitQuantize(.buffer(index), node) }
     }
 
-    mutating func lowerCast(_ node: Node) throws(RuntimeError) {
-        let x = try input(node, 0)
-        let (from, to) = (graph[x].dtype, graph[node.outputs[0]].dtype)
-        guard from != .float16, to != .float16 else { throw RuntimeError(.unsupported, "a cast of float16 values") }
-        let source = try operand(x)
-        let index = outputOf(node)
-        emitGeneric(
-            "cast", Cast(from: from, to: to, count: elementCount(x)), inputs: [source], output: index,
-            cost: elementCount(x), node: node.name
-        ) { call, _, _ in
-            guard let call = call?.pointee, let p = call.params?.assumingMemoryBound(to: Cast.self).pointee,
-                let x = call.in.0, let out = call.out
-            else { return }
-            for i in 0..<p.count { Scalar.store(Scalar.load(x, i, p.from), out, i, p.to) }
+    /// Whether the stored numbers themselves are moved or converted.
+    private func keepsEncoding(_ node: Node) -> Bool {
+        let encoding = graph[node.outputs[0]].encoding
+        switch node.op {
+        case .cast: return true
+        case .expand, .reverse, .reverseSequence, .gather, .reshape, .transpose, .slice, .concat:
+            return node.inputs.first.flatMap { $0 }.map { graph[$0].encoding == encoding } ?? false
+        default: return false
         }
     }
 
-    private struct Binary {
-        var op: BinaryOperator
-        var dtype: DType
-        var extent: [Int]
-        var strides: [[Int]]
-    }
-
-    mutating func emitGenericBinary(
-        _ node: Node, _ op: BinaryOperator, _ a: ValueID, _ b: ValueID, output: Int
+    private mutating func emitLoop(
+        _ node: Node, _ operands: [Operand?], _ types: [TensorType?], _ output: TensorType, to index: Int
     ) throws(RuntimeError) {
-        let dtype = graph[a].dtype
-        guard [.int32, .int64, .float64].contains(dtype) else {
-            throw RuntimeError(.unsupported, "this operator on \(dtype) values")
+        guard let loop = GenericOperator(node.op, inputs: types, output: output) else {
+            throw RuntimeError(.unsupported, "no loop computes \(node.op.name)")
         }
-        let shape = graph[node.outputs[0]].shape
-        let strides = [a, b].map { Self.broadcastStrides(graph[$0].shape, to: shape) }
-        emitGeneric(
-            "binary_\(dtype.name)", Binary(op: op, dtype: dtype, extent: shape.dims, strides: strides),
-            inputs: [try operand(a), try operand(b)], output: output, cost: shape.elementCount ?? 0, node: node.name
-        ) { call, _, _ in
-            guard let call = call?.pointee, let p = call.params?.assumingMemoryBound(to: Binary.self).pointee,
-                let a = call.in.0, let b = call.in.1, let out = call.out
-            else { return }
-            Lowering.forEachIndex(p.extent) { position, index in
-                let i = zip(index, p.strides[0]).reduce(0) { $0 + $1.0 * $1.1 }
-                let j = zip(index, p.strides[1]).reduce(0) { $0 + $1.0 * $1.1 }
-                let result = Scalar.combine(p.op, Scalar.load(a, i, p.dtype), Scalar.load(b, j, p.dtype))
-                Scalar.store(result, out, position, p.dtype)
-            }
-        }
-    }
-}
-
-/// A number of any element type, as a generic loop sees it.
-enum Scalar {
-    case integer(Int64)
-    case real(Double)
-
-    static func load(_ pointer: UnsafeRawPointer, _ index: Int, _ dtype: DType) -> Scalar {
-        func get<T>(_: T.Type) -> T { pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.size, as: T.self) }
-        switch dtype {
-        case .float32: return .real(Double(get(Float.self)))
-        case .float64: return .real(get(Double.self))
-        case .int8: return .integer(Int64(get(Int8.self)))
-        case .uint8, .bool: return .integer(Int64(get(UInt8.self)))
-        case .int16: return .integer(Int64(get(Int16.self)))
-        case .uint16, .float16: return .integer(Int64(get(UInt16.self)))
-        case .int32: return .integer(Int64(get(Int32.self)))
-        case .uint32: return .integer(Int64(get(UInt32.self)))
-        case .int64: return .integer(get(Int64.self))
-        case .uint64: return .integer(Int64(truncatingIfNeeded: get(UInt64.self)))
-        }
+        let cost = types.reduce(output.shape.elementCount ?? 0) { max($0, $1?.shape.elementCount ?? 0) }
+        emit(
+            LoweredStep(
+                node: node.name, work: .generic(name: node.op.name, run: Self.runGeneric),
+                parameters: StepParameters(loop), weights: nil, inputs: operands, output: index, cost: cost,
+                macs: graph.macs(of: node), packingKey: ""))
     }
 
-    static func store(_ scalar: Scalar, _ pointer: UnsafeMutableRawPointer, _ index: Int, _ dtype: DType) {
-        func put<T>(_ value: T) {
-            pointer.storeBytes(of: value, toByteOffset: index * MemoryLayout<T>.size, as: T.self)
-        }
-        let real: Double
-        let integer: Int64
-        switch scalar {
-        case .integer(let value): (integer, real) = (value, Double(value))
-        case .real(let value):
-            // Towards zero; what does not fit takes the nearest end, NaN gives 0.
-            let limited = value.isNaN ? 0 : max(-0x1p63, min(0x1.fffffffffffffp62, value))
-            (integer, real) = (Int64(limited), value)
-        }
-        switch dtype {
-        case .float32: put(Float(real))
-        case .float64: put(real)
-        case .bool: put(UInt8(real != 0 ? 1 : 0))
-        case .int8: put(Int8(truncatingIfNeeded: integer))
-        case .uint8: put(UInt8(truncatingIfNeeded: integer))
-        case .int16: put(Int16(truncatingIfNeeded: integer))
-        case .uint16, .float16: put(UInt16(truncatingIfNeeded: integer))
-        case .int32: put(Int32(truncatingIfNeeded: integer))
-        case .uint32: put(UInt32(truncatingIfNeeded: integer))
-        case .int64, .uint64: put(integer)
-        }
+    /// As many inputs as a call has places for.
+    private static let maximumInputs = 8
+
+    private static let runGeneric: GenericStep = { call, _, _ in
+        guard let call = call?.pointee, let out = call.out,
+            let loop = call.params?.assumingMemoryBound(to: GenericOperator.self)
+        else { return }
+        let inputs = call.in
+        loop.pointee.run(
+            [inputs.0, inputs.1, inputs.2, inputs.3, inputs.4, inputs.5, inputs.6, inputs.7], out)
     }
 
-    static func combine(_ op: BinaryOperator, _ a: Scalar, _ b: Scalar) -> Scalar {
-        switch (a, b) {
-        case (.integer(let x), .integer(let y)):
-            switch op {
-            case .add: return .integer(x &+ y)
-            case .subtract: return .integer(x &- y)
-            case .multiply: return .integer(x &* y)
-            case .divide: return .integer(y == 0 ? 0 : x.dividedReportingOverflow(by: y).partialValue)
-            case .minimum: return .integer(min(x, y))
-            case .maximum: return .integer(max(x, y))
-            }
-        case (.real(let x), .real(let y)):
-            switch op {
-            case .add: return .real(x + y)
-            case .subtract: return .real(x - y)
-            case .multiply: return .real(x * y)
-            case .divide: return .real(x / y)
-            case .minimum: return .real(x < y ? x : y)
-            case .maximum: return .real(x > y ? x : y)
-            }
-        default: return a
+    /// A concatenation of empty tensors is the only operator with more inputs that has no kernel.
+    private mutating func lowerInParts(_ node: Node) throws(RuntimeError) {
+        guard case .concat(let axis) = node.op else {
+            throw RuntimeError(.unsupported, "\(node.inputs.count) inputs, at most \(Self.maximumInputs) are supported")
         }
+        try lowerConcat(node, axis: axis)
     }
 }

@@ -22,7 +22,8 @@ extension Lowering {
             }
             let output = outputOf(node)
             try emitTable(from: from, to: to, source: source, output: output, count: elementCount(x), node: node.name) {
-                ounce_unary(Int32(code.rawValue), alpha, beta, $0)
+                if case .function(let function) = op { return function.apply($0) }
+                return ounce_unary(Int32(code.rawValue), alpha, beta, $0)
             }
         default: throw RuntimeError(.unsupported, "this operator on \(graph[x].dtype) values")
         }
@@ -41,6 +42,8 @@ extension Lowering {
         case .abs: (OUNCE_ABS, 0, 0)
         case .hardSwish: (OUNCE_HARD_SWISH, 0, 0)
         case .hardSigmoid(let alpha, let beta): (OUNCE_HARD_SIGMOID, alpha, beta)
+        // Never a kernel's.
+        case .function: (OUNCE_CLIP, 0, 0)
         }
     }
 
@@ -84,7 +87,7 @@ extension Lowering {
             try emitBinary(
                 op, activation, [(try operand(a), graph[a].shape), (try operand(b), graph[b].shape)],
                 shape: graph[output].shape, output: index, node: node.name)
-        case .int8:
+        case .int8 where isQuantized(a):
             if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
                 try emitAdd(node, a, b, subtract: op == .subtract, activation)
             } else {
@@ -97,9 +100,7 @@ extension Lowering {
                     output: float, node: node.name)
                 try emitQuantize(.buffer(float), node)
             }
-        default:
-            let index = outputOf(node)
-            try emitGenericBinary(node, op, a, b, output: index)
+        default: try lowerGeneric(node)
         }
     }
 

@@ -36,6 +36,7 @@ struct CopyBox {
 
 extension Lowering {
     mutating func copy(_ box: CopyBox, elementSize: Int, from source: Operand, to target: Int, node: String) {
+        guard !box.extent.contains(0) || (box.fill?.count ?? 0) > 0 else { return }
         let box = box.merged()
         var parameters = ounce_copy_params()
         parameters.element_size = Int32(elementSize)

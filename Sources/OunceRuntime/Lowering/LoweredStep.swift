@@ -50,7 +50,8 @@ struct LoweredStep: Sendable {
     var work: Work
     var parameters: StepParameters
     var weights: StepWeights?
-    var inputs: [Operand]
+    /// nil: an optional input that is not given.
+    var inputs: [Operand?]
     var output: Int
     /// Multiply-accumulates, or elements for steps that have none: what decides about threads.
     var cost: Int

@@ -103,7 +103,7 @@ struct Lowering {
 
     mutating func emit(_ step: LoweredStep) {
         let now = steps.count
-        for case .buffer(let index) in step.inputs { buffers[index].lastStep = max(buffers[index].lastStep, now) }
+        for case .buffer(let index)? in step.inputs { buffers[index].lastStep = max(buffers[index].lastStep, now) }
         buffers[step.output].lastStep = max(buffers[step.output].lastStep, now)
         steps.append(step)
     }
@@ -120,6 +120,7 @@ struct Lowering {
     }
 
     private mutating func lower(_ node: Node) throws(RuntimeError) {
+        guard hasKernel(node) else { return try lowerGeneric(node) }
         switch node.op {
         case .conv(let conv): try lowerConvolution(node, conv)
         case .fullyConnected(let activation): try lowerFullyConnected(node, activation)
@@ -135,10 +136,36 @@ struct Lowering {
         case .pad(let before, let after, let value): try lowerPad(node, before: before, after: after, value: value)
         case .quantize: try lowerQuantize(node)
         case .dequantize: try lowerDequantize(node)
-        case .cast: try lowerCast(node)
         case .matMul: try lowerMatMul(node)
         case .batchNormalization:
             throw RuntimeError(.unsupported, "batch normalisation is left; simplify the graph before it is lowered")
+        default: try lowerGeneric(node)
         }
     }
+
+    /// Whether kernels of the table compute the node; what they do not runs as a plain loop over numbers of any type.
+    private func hasKernel(_ node: Node) -> Bool {
+        guard elementCount(node.outputs[0]) > 0, let first = node.inputs.first, let x = first,
+            node.inputs.allSatisfy({ $0.map { elementCount($0) > 0 } ?? true })
+        else { return node.op.isQuantization }
+        let isReal = graph[x].dtype == .float32 || isQuantized(x)
+        func isConstant(_ index: Int) -> Bool {
+            index >= node.inputs.count || node.inputs[index].map { graph[$0].constant != nil } ?? true
+        }
+        switch node.op {
+        case .conv: return isReal && graph[x].shape.rank <= 4 && isConstant(1) && isConstant(2)
+        case .fullyConnected: return isReal && isConstant(1) && isConstant(2)
+        case .pool: return isReal && graph[x].shape.rank <= 4
+        case .reduce(let reduction, _, _): return isReal && reduction != .product
+        case .binary(let op, _): return isReal && op.isArithmetic
+        case .unary(.function): return isQuantized(x)
+        case .matMul, .unary, .softmax: return isReal
+        default: return true
+        }
+    }
+}
+
+extension Op {
+    /// Operators between numbers and what they stand for, which generic loops do not do.
+    fileprivate var isQuantization: Bool { self == .quantize || self == .dequantize }
 }
