@@ -30,6 +30,18 @@ package struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomStrin
         return product
     }
 
+    /// Whether the product of the extents that are known and not zero is at most `maximumElements`, so that no product of
+    /// any of them overflows.
+    package var isBounded: Bool {
+        var product = 1
+        for dim in dims where dim > 0 {
+            let (next, overflow) = product.multipliedReportingOverflow(by: dim)
+            guard !overflow, next <= Shape.maximumElements else { return false }
+            product = next
+        }
+        return true
+    }
+
     /// Row-major strides in elements. Meaningful for static shapes only.
     package var strides: [Int] {
         var strides = [Int](repeating: 1, count: rank)

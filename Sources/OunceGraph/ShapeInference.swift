@@ -87,7 +87,7 @@ struct ShapeInference {
         case .recurrent(let layer): type = try recurrent(x, layer)
         }
         guard type.shape.rank <= 8 else { throw GraphError(.limit, at: node, "rank \(type.shape.rank) is over 8") }
-        guard !type.shape.isStatic || type.shape.elementCount != nil else {
+        guard type.shape.isBounded else {
             throw GraphError(.limit, at: node, "the result \(type.shape) has over \(Shape.maximumElements) elements")
         }
         return type
@@ -171,6 +171,9 @@ struct ShapeInference {
             throw self.shape("\(spatial) spatial axes, but attributes for \(counts.max() ?? 0)")
         }
         let limit = 1 << 20
+        guard Shape(kernel).isBounded, kernel.reduce(1, { $0 &* max($1, 1) }) <= 1 << 24 else {
+            throw GraphError(.limit, at: node, "a window of \(Shape(kernel))")
+        }
         var dims: [Int] = []
         for axis in 0..<spatial {
             let sizes = [kernel[axis], strides[axis], dilations[axis]]

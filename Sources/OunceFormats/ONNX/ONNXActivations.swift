@@ -126,6 +126,7 @@ extension ONNXTranslation {
         let extent = shape(x)[axis]
         guard extent >= 0 else { throw .unsupported("an unknown extent; export with fixed shapes") }
         let trailing = [Int](repeating: 1, count: rank(x) - 1 - axis)
+        try builder.charge(8 * extent)
         return try numbers((0..<extent).map { Int64($0) }, Shape([extent] + trailing))
     }
 }

@@ -28,6 +28,9 @@ extension ONNXTranslation {
         guard [q, k, v].allSatisfy({ rank($0) == 4 }) else { throw .corrupt("its inputs have no 3 or 4 axes") }
         var past = 0
         if let pastKey = try optionalValue(node, 4), let pastValue = try optionalValue(node, 5) {
+            guard rank(pastKey) == 4, shape(pastKey)[2] >= 0 else {
+                throw .unsupported("past keys \(shape(pastKey)); export with fixed shapes")
+            }
             past = shape(pastKey)[2]
             k = try make(.concat(axis: 2), pastKey, k)
             v = try make(.concat(axis: 2), pastValue, v)
@@ -91,7 +94,8 @@ extension ONNXTranslation {
         var bias = try optionalValue(node, 3)
         if let mask = bias {
             var wide = type(mask).dtype == .bool ? try choose(mask, zero, never) : try cast(mask, type(scores).dtype)
-            let missing = keys - (shape(wide).dims.last ?? keys)
+            let own = shape(wide).dims.last ?? keys
+            let missing = own > 1 ? keys - own : 0
             if missing > 0 {
                 let before = [Int](repeating: 0, count: rank(wide))
                 let after = Array(before.dropLast()) + [missing]

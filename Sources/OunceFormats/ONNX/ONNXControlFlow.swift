@@ -4,7 +4,8 @@ import SwiftProtobuf
 /// If, Loop and Scan, unrolled: the branch that is taken, each round of a loop whose count is known.
 extension ONNXTranslation {
     private static let maximumDepth = 8
-    private static let maximumRounds = 1 << 10
+    /// Of all loops of a model together.
+    private static let maximumRounds = 1 << 12
 
     private func body(_ name: String, _ node: inout ONNXNode) throws(ImportFailure) -> ONNXGraphProto {
         guard let bytes = node.attribute(name)?.g, !bytes.isEmpty else { throw .corrupt("\(name) is missing") }
@@ -27,8 +28,11 @@ extension ONNXTranslation {
         guard body.input.count == inputs.count else {
             throw .corrupt("a body takes \(body.input.count) inputs, \(inputs.count) are given")
         }
-        let (outer, names, place) = (bindings, materialized, location)
+        rounds += 1
+        guard rounds <= Self.maximumRounds else { throw .unsupported("over \(Self.maximumRounds) rounds of loops") }
+        let place = location
         let made = Set(body.node.flatMap(\.output) + body.initializer.map(\.name) + body.input.map(\.name))
+        let hidden = made.map { ($0, bindings[$0], materialized[$0]) }
         for name in made {
             bindings[name] = nil
             materialized[name] = nil
@@ -46,7 +50,12 @@ extension ONNXTranslation {
             outputs.append(binding)
         }
         depth -= 1
-        (bindings, materialized, location) = (outer, names, place)
+        location = place
+        for (name, binding, id) in hidden {
+            bindings[name] = binding
+            materialized[name] = id
+            absentOutputs.remove(name)
+        }
         return outputs
     }
 
@@ -102,11 +111,10 @@ extension ONNXTranslation {
         var collected = [[ValueID?]](repeating: [], count: scans)
         var round = 0
         while isRunning, round < rounds {
-            guard round < Self.maximumRounds else { throw .unsupported("over \(Self.maximumRounds) rounds") }
             guard let number = Tensor([Int64(round)], shape: []), let yes = Tensor([true], shape: []) else { break }
             let outputs = try inline(body, [.constant(number, .plain), .constant(yes, .plain)] + state)
             isRunning = try flag(outputs[0])
-            state = Array(outputs[1...state.count])
+            state = Array(outputs.dropFirst().prefix(state.count))
             for scan in 0..<scans {
                 collected[scan].append(try asRow(try identity(outputs[1 + state.count + scan])))
             }
@@ -134,8 +142,9 @@ extension ONNXTranslation {
         // Opset 8 has an input of lengths in front and an axis for the batch.
         let isBatched = opset < 9
         let first = isBatched ? 1 : 0
+        guard (1...node.proto.input.count).contains(scanned) else { throw .corrupt("\(scanned) scanned inputs") }
         let count = node.proto.input.count - first - scanned
-        guard scanned > 0, count >= 0, body.output.count >= count else { throw .corrupt("\(scanned) scanned inputs") }
+        guard count >= 0, body.output.count >= count else { throw .corrupt("\(scanned) scanned inputs") }
         let scans = body.output.count - count
         for name in ["scan_input_axes", "scan_output_axes"] {
             guard node.ints(name)?.allSatisfy({ $0 == 0 }) ?? true else { throw .unsupported("\(name) other than 0") }

@@ -165,7 +165,7 @@ extension ONNXTranslation {
             throw .corrupt("a unit matrix of shape \(shape(x))")
         }
         let row = try places(of: x, along: 0)
-        let column = try add(try places(of: x, along: 1), try scalar(Double(-node.int("k", default: 0)), .int64))
+        let column = try add(try places(of: x, along: 1), try numbers([0 &- Int64(node.int("k", default: 0))]))
         return .value(try cast(try make(.compare(.equal), row, column), dtype))
     }
 

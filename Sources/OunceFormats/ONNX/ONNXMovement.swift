@@ -90,6 +90,7 @@ extension ONNXTranslation {
             let extent = shape(x)[axis]
             guard extent > 0 else { throw .unsupported("it pads an unknown extent; export with fixed shapes") }
             guard -before[axis] <= extent + after[axis] else { throw .corrupt("pads that leave nothing") }
+            try builder.charge(8 * (before[axis] + extent + after[axis]))
             let places = (-before[axis]..<extent + after[axis]).map { place -> Int64 in
                 switch mode {
                 case "edge": return Int64(min(max(place, 0), extent - 1))

@@ -100,7 +100,7 @@ extension ONNXTranslation {
     private mutating func spread(_ vector: ValueID, trailing: Int) throws(ImportFailure) -> ValueID {
         guard rank(vector) == 1 else { return vector }
         if shape(vector)[0] == 1 { return try reshape(vector, to: []) }
-        return try reshape(vector, [.infer] + [ReshapeDimension](repeating: .literal(1), count: trailing))
+        return try reshape(vector, [.infer] + [ReshapeDimension](repeating: .literal(1), count: max(trailing, 0)))
     }
 
     mutating func matMulInteger(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {

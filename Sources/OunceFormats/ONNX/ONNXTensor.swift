@@ -40,7 +40,7 @@ extension ONNXTensorProto {
             throw .unsupported("element type \(dataType) of ONNX; convert it to float32 or an integer type")
         }
         let shape = Shape(dims.map { Int($0) })
-        guard shape.isStatic, shape.rank <= 8, let count = shape.elementCount else {
+        guard shape.isStatic, shape.isBounded, shape.rank <= 8, let count = shape.elementCount else {
             throw .corrupt("the tensor '\(name)' has the extents \(shape)")
         }
         let storage: TensorStorage? =

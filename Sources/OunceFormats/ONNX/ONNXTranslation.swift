@@ -29,10 +29,13 @@ struct ONNXTranslation {
     let constants: [String: Tensor]
     /// Inputs of the model whose values shapes depend on, and which are not among `constants`.
     private(set) var neededInputs: Set<String> = []
+    private var searches = 0
     /// The node that is being translated, by its name.
     var location = ""
     /// How deep in bodies of If, Loop and Scan.
     var depth = 0
+    /// Rounds of loops so far, and branches taken.
+    var rounds = 0
 
     init(opset: Int, name: String, fileBytes: Int, constants: [String: Tensor]) {
         self.opset = opset
@@ -102,7 +105,7 @@ struct ONNXTranslation {
         guard shape.rank <= 8, shape.dims.allSatisfy({ $0 <= Shape.maximumElements }) else {
             throw .corrupt("the extents \(shape)")
         }
-        guard !shape.isStatic || shape.elementCount != nil else { throw .corrupt("the extents \(shape)") }
+        guard shape.isBounded else { throw .corrupt("the extents \(shape)") }
         let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
         builder.graph.inputs.append(id)
         bindings[input.name] = .value(id)
@@ -197,6 +200,8 @@ struct ONNXTranslation {
 
     /// Remembers the inputs of the model that `id` is computed from: with their values it would be known.
     mutating func need(_ id: ValueID) {
+        searches += 1
+        guard searches <= 256 else { return }
         let producers = builder.graph.producers()
         var (open, seen): ([ValueID], Set<ValueID>) = ([id], [id])
         while let next = open.popLast() {
