@@ -71,3 +71,31 @@ import Testing
         }
     }
 }
+
+/// Every operator as the artifact holds it.
+@Suite struct OperatorCodingTests {
+    @Test func artifactsKeepEveryOperator() throws {
+        guard let root = SharedData.folder() else { return }
+        let folder = try Scratch("onnx-coding")
+        try folder.unpack("\(root)/onnx_conformance/node_tests.tar.gz")
+        var kinds: Set<String> = []
+        let provenance = Provenance(
+            ounceVersion: "", modelName: "", modelHash: "", profileName: "", profileHash: "", recipeName: "",
+            recipeHash: "", calibrationHash: nil, validationHash: nil)
+        for path in try ModelVerifier.cases(below: folder.path) {
+            let bytes = try ModelFile.bytes(path: path + "/model.onnx")
+            guard let graph = try? ONNXImporter.parse(bytes: bytes).simplified() else { continue }
+            let file = "\(folder.path)/model.ounce"
+            let artifact = Artifact(graph: graph, provenance: provenance, report: nil, selfChecks: [])
+            try Data(try artifact.encoded()).write(to: URL(filePath: file))
+            let opened = try Artifact.open(path: file).graph
+            #expect(opened.nodes.map(\.op) == graph.nodes.map(\.op), "\(path)")
+            #expect(opened.values.map(\.type) == graph.values.map(\.type), "\(path)")
+            kinds.formUnion(graph.nodes.map(\.op.name))
+        }
+        print("\(kinds.count) kinds of operators")
+        for kind in ["gather", "scatter", "select", "argMax", "topK", "poolIndices", "gru", "lstm", "reverse"] {
+            #expect(kinds.contains(kind), "\(kind) occurs in no model")
+        }
+    }
+}

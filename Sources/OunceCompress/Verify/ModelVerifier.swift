@@ -96,7 +96,7 @@ package struct ModelVerifier: Sendable {
     }
 
     /// The graph, simplified, and the tensors for the inputs that it still has.
-    private func load(_ path: String, _ tensors: [Tensor]) throws -> (Graph, [Tensor]) {
+    package func load(_ path: String, _ tensors: [Tensor]) throws -> (Graph, [Tensor]) {
         guard path.hasSuffix(".onnx") else { return (try LoadedModel(path: path).graph, tensors) }
         let bytes = try ModelFile.bytes(path: path)
         let names = try ONNXImporter.inputNames(bytes: bytes)
