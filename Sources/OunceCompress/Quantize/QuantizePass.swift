@@ -31,9 +31,10 @@ struct QuantizePass {
         return (result, count)
     }
 
-    /// Weights and activations. Layers whose input int8 would spoil compute in float, with int8 weights.
+    /// Weights and activations. Layers whose input or output int8 would spoil compute in float, with int8 weights.
     func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
-        let float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        var float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        if recipe.floatOutput { float.formUnion(OutputPrecision.layersWithFloatOutput(calibrator.graph)) }
         let (graph, _) = withInt8Weights(calibrator.graph, layers: float)
         let plan = QuantizePlan(graph, recipe, float: float)
         guard !plan.entryLayers.isEmpty else { throw nothingToDo }
