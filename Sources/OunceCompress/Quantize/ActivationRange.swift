@@ -2,18 +2,20 @@ import OunceConfig
 import OunceGraph
 
 /// What calibration saw of one value.
-struct ActivationStatistics: Sendable {
-    static let bins = 4096
+package struct ActivationStatistics: Sendable {
+    package static let bins = 4096
 
-    var minimum = Float.infinity
-    var maximum = -Float.infinity
-    var histogram: [Int32] = []
+    package private(set) var minimum = Float.infinity
+    package private(set) var maximum = -Float.infinity
+    private var histogram: [Int32] = []
     /// Sum over all samples and places, for each channel (last axis).
-    var channelSums: [Double] = []
-    var rows = 0
+    private var channelSums: [Double] = []
+    private var rows = 0
+
+    package init() {}
 
     /// First pass: the range and the channel means. What is not finite is left out.
-    mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
+    package mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
         if channelSums.isEmpty { channelSums = [Double](repeating: 0, count: channels) }
         var (low, high) = (minimum, maximum)
         var channel = 0
@@ -33,7 +35,7 @@ struct ActivationStatistics: Sendable {
     }
 
     /// Second pass: how often each part of the range occurs.
-    mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
+    package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
         if histogram.isEmpty { histogram = [Int32](repeating: 0, count: Self.bins) }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
@@ -45,12 +47,12 @@ struct ActivationStatistics: Sendable {
         }
     }
 
-    var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
+    package var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
 
     private var binWidth: Float { (maximum - minimum) / Float(Self.bins) }
 
     /// The int8 grid for these values; it always holds zero exactly.
-    func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
+    package func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
         guard maximum >= minimum else { return AffineQuantization(scale: 1, zeroPoint: 0) }
         let (low, high): (Float, Float)
         switch calibration {

@@ -5,11 +5,13 @@ import OunceRuntime
 /// A float graph with int8 weights and, where the recipe says so, int8 activations.
 ///
 /// Source of the scheme: arXiv 1712.05877 and 1806.08342; bias correction: arXiv 1906.04721, section 4.2.
-struct QuantizePass {
-    let recipe: Quantization
+package struct QuantizePass {
+    private let recipe: Quantization
+
+    package init(recipe: Quantization) { self.recipe = recipe }
 
     /// Weights only: stored as int8, computed in float.
-    func quantizedWeights(of graph: Graph) throws(CompressError) -> Graph {
+    package func quantizedWeights(of graph: Graph) throws(CompressError) -> Graph {
         let (result, count) = withInt8Weights(graph, layers: Set(graph.nodes.indices))
         guard count > 0 else { throw nothingToDo }
         return try checked(result)
@@ -32,7 +34,7 @@ struct QuantizePass {
     }
 
     /// Weights and activations. Layers whose input int8 would spoil compute in float, with int8 weights.
-    func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
+    package func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
         let float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
         let (graph, _) = withInt8Weights(calibrator.graph, layers: float)
         let plan = QuantizePlan(graph, recipe, float: float)
