@@ -6,7 +6,7 @@ import Testing
 
 /// Artifacts that are damaged on purpose, checksum and all: an error, or a model that runs or is refused; nothing else.
 @Suite(.timeLimit(.minutes(3))) struct HostileArtifactTests {
-    static let roundsPerOperator = 150
+    static let roundsPerOperator = 300
     private static let headerSize = 64
 
     /// Sets size and checksum in the header to what the body is.

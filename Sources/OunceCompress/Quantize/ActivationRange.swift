@@ -7,7 +7,7 @@ package struct ActivationStatistics: Sendable {
 
     package private(set) var minimum = Float.infinity
     package private(set) var maximum = -Float.infinity
-    private var histogram: [Int32] = []
+    private var histogram: [Int] = []
     /// Sum over all samples and places, for each channel (last axis).
     private var channelSums: [Double] = []
     private var rows = 0
@@ -37,19 +37,20 @@ package struct ActivationStatistics: Sendable {
     /// Second pass: how often each part of the range occurs.
     package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
-        if histogram.isEmpty { histogram = [Int32](repeating: 0, count: Self.bins) }
+        if histogram.isEmpty { histogram = [Int](repeating: 0, count: Self.bins) }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
         histogram.withUnsafeMutableBufferPointer { counts in
             for value in values where value.isFinite {
-                let bin = min(Self.bins - 1, max(0, Int((value - low) * factor)))
-                counts[bin] &+= 1
+                // No number where the range is hardly one, or all there is.
+                let place = (value - low) * factor
+                counts[place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0] += 1
             }
         }
     }
 
     package var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
 
-    private var binWidth: Float { (maximum - minimum) / Float(Self.bins) }
+    private var binWidth: Float { maximum / Float(Self.bins) - minimum / Float(Self.bins) }
 
     /// The int8 grid for these values; it always holds zero exactly.
     package func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
@@ -65,14 +66,14 @@ package struct ActivationStatistics: Sendable {
 
     static func grid(low: Float, high: Float) -> AffineQuantization {
         let (low, high) = (min(low, 0), max(high, 0))
-        let scale = max((high - low) / 255, Float.leastNormalMagnitude * 0x1p20)
+        let scale = max(high / 255 - low / 255, Float.leastNormalMagnitude * 0x1p20)
         let zero = (-128 - low / scale).rounded(.toNearestOrEven)
         return AffineQuantization(scale: scale, zeroPoint: Int32(max(-128, min(127, zero))))
     }
 
     /// The range that leaves out the same share of the values at both ends; an end at zero is kept.
     private func percentileRange(_ share: Double) -> (Float, Float) {
-        let total = histogram.reduce(0) { $0 + Int($1) }
+        let total = histogram.reduce(0, +)
         guard total > 0 else { return (minimum, maximum) }
         let outside = Double(total) * max(0, 1 - share / 100)
         let atLow = minimum < 0 ? (maximum > 0 ? outside / 2 : outside) : 0
