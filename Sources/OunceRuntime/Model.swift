@@ -115,7 +115,8 @@ package final class Model: Sendable {
             let results = try run(check.inputs)
             guard results.count == check.outputs.count else {
                 throw RuntimeError(
-                    .selfCheck, "self-check \(number) holds \(check.outputs.count) outputs, the model has \(results.count)")
+                    .selfCheck,
+                    "self-check \(number) holds \(check.outputs.count) outputs, the model has \(results.count)")
             }
             for (index, (result, expected)) in zip(results, check.outputs).enumerated() {
                 guard result.shape == expected.shape, result.bytes.elementsEqual(expected.bytes) else {
@@ -168,8 +169,8 @@ package final class Model: Sendable {
                 let size = Session.byteCount(of: plan)
                 if let limit = options.memoryLimit, state.memoryBytes + size > limit {
                     throw RuntimeError(
-                        .memory, "one more run of \(name) at a time takes \(size) bytes, more than the device profile's "
-                            + "memory leaves")
+                        .memory,
+                        "one more run of \(name) at a time takes \(size) bytes, more than the device profile's memory leaves")
                 }
                 state.sessionBytes += size
                 return .success((plan, nil))

@@ -78,7 +78,9 @@ import Testing
     }
 
     @Test func zeroIsExact() {
-        for numbers in [[3, 5], [-5, -3], [-1, 0.5], [0, 0], [0, 1e-42], [2, 2], [-2, -2], [1e-30, 2e-30]] as [[Float]] {
+        for numbers in [
+            [3, 5], [-5, -3], [-1, 0.5], [0, 0], [0, .leastNonzeroMagnitude * 700], [2, 2], [-2, -2], [1e-30, 2e-30],
+        ] as [[Float]] {
             for calibration in [Quantization.Calibration.minmax, .mse, .percentile(99.9)] {
                 let grid = statistics([numbers]).grid(calibration)
                 #expect(grid.scale > 0 && grid.scale.isFinite && (-128...127).contains(grid.zeroPoint))

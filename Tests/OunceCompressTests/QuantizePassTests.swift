@@ -8,14 +8,16 @@ import Testing
 
 /// Quantising small graphs: what becomes int8, and that it computes nearly the same.
 @Suite struct QuantizePassTests {
-    private func constant(_ graph: inout Graph, _ shape: Shape, _ seed: UInt64, _ range: ClosedRange<Float>) -> ValueID {
+    private func constant(_ graph: inout Graph, _ shape: Shape, _ seed: UInt64, _ range: ClosedRange<Float>) -> ValueID
+    {
         graph.addConstant(Samples.floats(shape, seed: seed, in: range), name: "c\(seed)")
     }
 
     private func conv(_ groups: Int = 1) -> Op {
         .conv(
             Convolution(
-                strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1], groups: groups, activation: .relu))
+                strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1], groups: groups,
+                activation: .relu))
     }
 
     /// Two convolutions, an addition, a pool, a mean and a classifier.

@@ -48,7 +48,8 @@ import Testing
     private func conv(pad: Int = 0, stride: Int = 1, groups: Int = 1) -> Op {
         .conv(
             Convolution(
-                strides: [stride, stride], dilations: [1, 1], padBefore: [pad, pad], padAfter: [pad, pad], groups: groups))
+                strides: [stride, stride], dilations: [1, 1], padBefore: [pad, pad], padAfter: [pad, pad],
+                groups: groups))
     }
 
     @Test func paddingBeyondAnyMemory() {
@@ -87,7 +88,8 @@ import Testing
         let perChannel = Encoding.affine(AffineQuantization(scales: [1, 2], zeroPoints: [0, 0], axis: 1))
         let grids = [affine(0.1, 1 << 30), affine(0.1, -129), affine(0.1, .min), affine(.nan), affine(0), affine(-1)]
         for grid in grids {
-            #expect(refusal(of: graph(.unary(.tanh), [(.int8, [2, 2], grid)], output: (.int8, [2, 2], affine()))) != nil)
+            #expect(
+                refusal(of: graph(.unary(.tanh), [(.int8, [2, 2], grid)], output: (.int8, [2, 2], affine()))) != nil)
             #expect(refusal(of: graph(.quantize, [(.float32, [2, 2], .plain)], output: (.int8, [2, 2], grid))) != nil)
         }
         let far = graph(
@@ -120,7 +122,8 @@ import Testing
         func pool(_ kernel: Int, stride: Int = 1, dilation: Int = 1, pad: Int = 0) -> Op {
             .pool(
                 Pooling(
-                    kind: .average, kernel: [kernel, kernel], strides: [stride, stride], dilations: [dilation, dilation],
+                    kind: .average, kernel: [kernel, kernel], strides: [stride, stride],
+                    dilations: [dilation, dilation],
                     padBefore: [pad, pad], padAfter: [pad, pad]))
         }
         let operators: [Op] = [
@@ -132,7 +135,8 @@ import Testing
             .reshape([.infer, .infer]), .reshape([.copy(9)]), .reshape([.literal(-7), .infer]),
             .pad(before: [0], after: [0], value: 0), .pad(before: [.max, 0, 0, 0], after: [.max, 0, 0, 0], value: 0),
             .pad(before: [.min, 0, 0, 0], after: [0, 0, 0, 0], value: 0),
-            .pad(before: [-1, 0, 0, 0], after: [2, 0, 0, 0], value: 0), pool(0), pool(-1), pool(.max), pool(1, stride: 0),
+            .pad(before: [-1, 0, 0, 0], after: [2, 0, 0, 0], value: 0), pool(0), pool(-1), pool(.max),
+            pool(1, stride: 0),
             pool(1, stride: .min), pool(2, dilation: .max), pool(1, pad: -1), pool(1, pad: .max), pool(1 << 20),
             .batchNormalization(axis: 9, epsilon: 0), conv(groups: 0), conv(groups: .min), .matMul,
         ]

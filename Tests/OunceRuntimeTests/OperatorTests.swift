@@ -99,7 +99,8 @@ func expectAgreement(
         let scale = max(wanted.values.map { abs($0) }.max() ?? 0, 1e-3)
         let worst = zip(result.doubles(), wanted.values).map { $0 == $1 ? 0 : abs($0 - $1) }.max() ?? 0
         #expect(
-            worst <= tolerance * scale + quanta, "\(graph.nodes.map(\.op)) differs by \(worst) of \(scale), seed \(seed)",
+            worst <= tolerance * scale + quanta,
+            "\(graph.nodes.map(\.op)) differs by \(worst) of \(scale), seed \(seed)",
             sourceLocation: sourceLocation)
     }
 }

@@ -134,7 +134,8 @@ extension RandomGraph {
         let output = AffineQuantization(scale: 1 / 256, zeroPoint: -128)
         return try finish(
             try node(
-                .softmax(axis: random.int(-rank...(rank - 1))), [x], encoding: dtype == .int8 ? .affine(output) : .plain))
+                .softmax(axis: random.int(-rank...(rank - 1))), [x], encoding: dtype == .int8 ? .affine(output) : .plain
+            ))
     }
 
     mutating func concat(_ dtype: DType) throws -> Graph {

@@ -33,7 +33,8 @@ import Testing
             kind: .max, kernel: [3, 3], strides: [2, 2], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1])
         let pooled = try maker.node(.pool(pool), [sum], encoding: encoding(0.05, -20))
         let activated = try maker.node(.unary(.hardSwish), [pooled], encoding: encoding(0.04, 5))
-        let mean = try maker.node(.reduce(.mean, axes: [1, 2], keepDims: false), [activated], encoding: encoding(0.02, 0))
+        let mean = try maker.node(
+            .reduce(.mean, axes: [1, 2], keepDims: false), [activated], encoding: encoding(0.02, 0))
         let w = maker.weights([700, 48], int8: int8, perChannel: false)
         let scores = try maker.sum(.fullyConnected(.none), mean, w, maker.bias(700, int8: int8), terms: 48)
         let real = int8 ? try maker.node(.dequantize, [scores]) : scores
@@ -99,7 +100,8 @@ import Testing
         var maker = RandomGraph(seed: 4711)
         let graph = try network(&maker, int8: int8)
         let type = int8 ? "s8" : "f32"
-        let groupedName = graph.nodes.first { if case .conv(let conv) = $0.op { conv.groups == 3 } else { false } }?.name
+        let groupedName = graph.nodes.first { if case .conv(let conv) = $0.op { conv.groups == 3 } else { false } }?
+            .name
         let families = ["conv_\(type)", "dwconv_\(type)", "maxpool_\(type)", int8 ? "add_s8" : "binary_f32"]
         for isas in instructionSets {
             let model = try Model(graph: graph, options: RuntimeOptions(allowedISAs: isas))
