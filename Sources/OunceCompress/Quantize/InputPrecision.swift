@@ -21,6 +21,7 @@ struct InputPrecision {
         let statistics = try calibrator.observe(inputs)
         var probe = graph
         probe.outputs = []
+        var probed: [Int] = []
         for index in entries {
             let node = graph.nodes[index]
             guard let x = node.inputs.first ?? nil, let grid = statistics[x]?.grid(recipe.calibration) else { continue }
@@ -30,13 +31,14 @@ struct InputPrecision {
                 let back = try probe.append(.dequantize, [quantized], name: "\(node.name)/probe/dequantize")
                 let output = try probe.append(node.op, [back] + node.inputs.dropFirst(), name: "\(node.name)/probe")
                 probe.outputs += [node.outputs[0], output]
+                probed.append(index)
             } catch {
                 throw CompressError(.recipe, error.description)
             }
         }
         guard !probe.outputs.isEmpty else { return [] }
         let ratios = try signalToNoise(probe)
-        return Set(zip(entries, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
+        return Set(zip(probed, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
     }
 
     /// For each pair of outputs (clean, noisy) the ratio of the clean one's variance to the noise, in decibels.
