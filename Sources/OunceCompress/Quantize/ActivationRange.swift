@@ -2,20 +2,22 @@ import OunceConfig
 import OunceGraph
 
 /// What calibration saw of one value.
-struct ActivationStatistics: Sendable {
-    static let bins = 4096
+package struct ActivationStatistics: Sendable {
+    package static let bins = 4096
 
-    var minimum = Float.infinity
-    var maximum = -Float.infinity
-    var histogram: [Int32] = []
+    package private(set) var minimum = Float.infinity
+    package private(set) var maximum = -Float.infinity
+    private var histogram: [Int] = []
     /// The histogram with each sample's values weighted by one over the sample's energy.
-    var relativeHistogram: [Double] = []
+    private var relativeHistogram: [Double] = []
     /// Sum over all samples and places, for each channel (last axis).
-    var channelSums: [Double] = []
-    var rows = 0
+    private var channelSums: [Double] = []
+    private var rows = 0
+
+    package init() {}
 
     /// First pass: the range and the channel means. What is not finite is left out.
-    mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
+    package mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
         if channelSums.isEmpty { channelSums = [Double](repeating: 0, count: channels) }
         var (low, high) = (minimum, maximum)
         var channel = 0
@@ -35,10 +37,10 @@ struct ActivationStatistics: Sendable {
     }
 
     /// Second pass: how often each part of the range occurs.
-    mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
+    package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
         if histogram.isEmpty {
-            histogram = [Int32](repeating: 0, count: Self.bins)
+            histogram = [Int](repeating: 0, count: Self.bins)
             relativeHistogram = [Double](repeating: 0, count: Self.bins)
         }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
@@ -49,20 +51,22 @@ struct ActivationStatistics: Sendable {
         histogram.withUnsafeMutableBufferPointer { counts in
             relativeHistogram.withUnsafeMutableBufferPointer { weights in
                 for value in values where value.isFinite {
-                    let bin = min(Self.bins - 1, max(0, Int((value - low) * factor)))
-                    counts[bin] &+= 1
+                    // No number where the range is hardly one, or all there is.
+                    let place = (value - low) * factor
+                    let bin = place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0
+                    counts[bin] += 1
                     weights[bin] += weight
                 }
             }
         }
     }
 
-    var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
+    package var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
 
-    private var binWidth: Float { (maximum - minimum) / Float(Self.bins) }
+    private var binWidth: Float { maximum / Float(Self.bins) - minimum / Float(Self.bins) }
 
     /// The int8 grid for these values; it always holds zero exactly.
-    func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
+    package func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
         guard maximum >= minimum else { return AffineQuantization(scale: 1, zeroPoint: 0) }
         let (low, high): (Float, Float)
         switch calibration {
@@ -75,14 +79,14 @@ struct ActivationStatistics: Sendable {
 
     static func grid(low: Float, high: Float) -> AffineQuantization {
         let (low, high) = (min(low, 0), max(high, 0))
-        let scale = max((high - low) / 255, Float.leastNormalMagnitude * 0x1p20)
+        let scale = max(high / 255 - low / 255, Float.leastNormalMagnitude * 0x1p20)
         let zero = (-128 - low / scale).rounded(.toNearestOrEven)
         return AffineQuantization(scale: scale, zeroPoint: Int32(max(-128, min(127, zero))))
     }
 
     /// The range that leaves out the same share of the values at both ends; an end at zero is kept.
     private func percentileRange(_ share: Double) -> (Float, Float) {
-        let total = histogram.reduce(0) { $0 + Int($1) }
+        let total = histogram.reduce(0, +)
         guard total > 0 else { return (minimum, maximum) }
         let outside = Double(total) * max(0, 1 - share / 100)
         let atLow = minimum < 0 ? (maximum > 0 ? outside / 2 : outside) : 0

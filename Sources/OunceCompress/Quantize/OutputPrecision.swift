@@ -1,29 +1,31 @@
 import OunceGraph
 
-/// Finds the layers that make the model's output and cost next to nothing: class scores lose more from an int8 grid than int8
+/// Finds the layers at the model's end that cost next to nothing: class scores lose more from int8 grids than int8
 /// arithmetic saves in them.
 enum OutputPrecision {
-    /// A layer with a larger share of the model's multiply-accumulates becomes int8 all the same.
+    /// Of the model's multiply-accumulates, for all these layers together.
     private static let largestShare = 0.05
 
     /// Indices in the graph's nodes.
     static func layersWithFloatOutput(_ graph: Graph) -> Set<Int> {
         let producers = graph.producers()
-        let total = graph.macs
+        var left = largestShare * Double(graph.macs)
         var found: Set<Int> = []
         for output in graph.outputs {
-            var value = output
-            // Back through what only presents the scores.
-            while let index = producers[value] {
+            var value: ValueID? = output
+            // Back along what leads to nothing but the scores.
+            while let index = value.flatMap({ producers[$0] }), !found.contains(index) {
                 let node = graph.nodes[index]
-                if QuantizePlan.isLayer(node) {
-                    if Double(graph.macs(of: node)) <= largestShare * Double(total) { found.insert(index) }
-                    break
-                }
                 switch node.op {
+                case .conv, .fullyConnected:
+                    let cost = Double(graph.macs(of: node))
+                    guard cost <= left else { break }
+                    left -= cost
+                    found.insert(index)
+                    value = node.inputs.first ?? nil
+                    continue
                 case .softmax, .reshape, .transpose, .unary:
-                    guard let input = node.inputs.first ?? nil else { break }
-                    value = input
+                    value = node.inputs.first ?? nil
                     continue
                 default: break
                 }
