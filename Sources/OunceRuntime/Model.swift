@@ -121,7 +121,8 @@ package final class Model: Sendable {
             for (index, (result, expected)) in zip(results, check.outputs).enumerated() {
                 guard result.shape == expected.shape, result.bytes.elementsEqual(expected.bytes) else {
                     throw RuntimeError(
-                        .selfCheck, "self-check \(number): output \(outputs[index].name) differs from what the artifact "
+                        .selfCheck,
+                        "self-check \(number): output \(outputs[index].name) differs from what the artifact "
                             + "holds; it is not served")
                 }
             }

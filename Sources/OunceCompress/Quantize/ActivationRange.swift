@@ -8,6 +8,8 @@ package struct ActivationStatistics: Sendable {
     package private(set) var minimum = Float.infinity
     package private(set) var maximum = -Float.infinity
     private var histogram: [Int] = []
+    /// The histogram with each sample's values weighted by one over the sample's energy.
+    private var relativeHistogram: [Double] = []
     /// Sum over all samples and places, for each channel (last axis).
     private var channelSums: [Double] = []
     private var rows = 0
@@ -37,13 +39,23 @@ package struct ActivationStatistics: Sendable {
     /// Second pass: how often each part of the range occurs.
     package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
-        if histogram.isEmpty { histogram = [Int](repeating: 0, count: Self.bins) }
+        if histogram.isEmpty {
+            histogram = [Int](repeating: 0, count: Self.bins)
+            relativeHistogram = [Double](repeating: 0, count: Self.bins)
+        }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
+        var energy = 0.0
+        for value in values where value.isFinite { energy += Double(value) * Double(value) }
+        let weight = energy > 0 ? 1 / energy : 0
         histogram.withUnsafeMutableBufferPointer { counts in
-            for value in values where value.isFinite {
-                // No number where the range is hardly one, or all there is.
-                let place = (value - low) * factor
-                counts[place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0] += 1
+            relativeHistogram.withUnsafeMutableBufferPointer { weights in
+                for value in values where value.isFinite {
+                    // No number where the range is hardly one, or all there is.
+                    let place = (value - low) * factor
+                    let bin = place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0
+                    counts[bin] += 1
+                    weights[bin] += weight
+                }
             }
         }
     }
@@ -91,7 +103,8 @@ package struct ActivationStatistics: Sendable {
         return (low, high)
     }
 
-    /// The range with the least mean squared error of rounding and clipping, found by moving one end at a time.
+    /// The range with the least squared error of rounding and clipping, found by moving one end at a time. The error counts
+    /// relative to each sample's energy: one loud sample among quiet ones must not set the scale for all.
     private func leastErrorRange() -> (Float, Float) {
         guard !histogram.isEmpty else { return (minimum, maximum) }
         var range = (low: min(minimum, 0), high: max(maximum, 0))
@@ -118,11 +131,11 @@ package struct ActivationStatistics: Sendable {
         let grid = Self.grid(low: low, high: high)
         let (scale, zero) = (grid.scale, Float(grid.zeroPoint))
         var sum = 0.0
-        for bin in 0..<Self.bins where histogram[bin] > 0 {
+        for bin in 0..<Self.bins where relativeHistogram[bin] > 0 {
             let value = minimum + (Float(bin) + 0.5) * binWidth
             let q = max(-128, min(127, (value / scale).rounded(.toNearestOrEven) + zero))
             let difference = Double(value - (q - zero) * scale)
-            sum += difference * difference * Double(histogram[bin])
+            sum += difference * difference * relativeHistogram[bin]
         }
         return sum
     }
