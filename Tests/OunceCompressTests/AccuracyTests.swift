@@ -51,6 +51,6 @@ import Testing
             }
         }
         let quantized = layers.count { graph[$0.outputs[0]].dtype == .int8 }
-        #expect(quantized >= layers.count - 1)
+        #expect(quantized >= layers.count - 2)
     }
 }

@@ -34,7 +34,7 @@ import Testing
     private func batches(_ golden: Golden.Grid) -> [[Float]] {
         let usual = activations(golden.kind, seed: golden.seed)
         let large = (usual.max() ?? 0) * 2
-        return Array(repeating: usual, count: 50) + [[large, large, large]]
+        return [Array(repeatElement(usual, count: 50).joined()) + [large, large, large]]
     }
 
     private func statistics(_ batches: [[Float]]) -> ActivationStatistics {
@@ -103,6 +103,13 @@ import Testing
             let huge = self.statistics([[-.greatestFiniteMagnitude, .greatestFiniteMagnitude]]).grid(calibration)
             #expect(huge.scale.isFinite)
         }
+    }
+
+    /// The error counts relative to a sample's energy: one loud sample among quiet ones does not set the scale for all.
+    @Test func quietSamplesCount() {
+        let quiet = Samples.uniform(seed: 3, count: 500).map { $0 * 2 - 1 }
+        let statistics = statistics(Array(repeating: quiet, count: 40) + [quiet.map { $0 * 100 }])
+        #expect(statistics.grid(.mse).scale < statistics.grid(.minmax).scale / 2)
     }
 
     @Test func channelMeans() {

@@ -57,7 +57,10 @@ import Testing
         let latencies = report.candidates.compactMap(\.measurement?.latencyMilliseconds)
         let fastest = try #require(latencies.min())
         #expect(report.after.latencyMilliseconds <= fastest * 1.05)
-        #expect(report.recipe == report.candidates.first { $0.measurement == report.after }?.recipe)
+        let picked = report.candidates.first { $0.recipe == report.recipe }?.measurement
+        #expect(picked?.accuracy == report.after.accuracy)
+        #expect(picked?.latencyMilliseconds == report.after.latencyMilliseconds)
+        #expect(try artifact.encoded().count == report.after.bytes)
         #expect(artifact.provenance.recipeName == report.recipe)
         #expect(artifact.provenance.calibrationHash == request.calibration?.hash)
         #expect(artifact.selfChecks.count == 2)

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import OunceCompress
 import OunceFormats
 import OunceGraph
@@ -45,11 +44,9 @@ import Testing
     }
 
     @Test func plainArrays() throws {
-        let file = try TemporaryFile(name: "x.npy")
-        try Data(NumPyFile.serialize(try Samples.tensor([1, 2, 3, 4] as [Float], [2, 2])))
-            .write(to: URL(filePath: file.path))
-        let labels = try TemporaryFile(name: "y.npy")
-        try Data(NumPyFile.serialize(Tensor([3, 4] as [Int64]))).write(to: URL(filePath: labels.path))
+        let x = try Samples.tensor([1, 2, 3, 4] as [Float], [2, 2])
+        let file = try TemporaryFile(NumPyFile.serialize(x), name: "x.npy")
+        let labels = try TemporaryFile(NumPyFile.serialize(Tensor([3, 4] as [Int64])), name: "y.npy")
         let data = try Dataset(path: file.path, inputs: one, labelsPath: labels.path)
         #expect(try data.sample(1)[0].floats() == [3, 4])
         #expect(data.label(1) == 4)
@@ -85,7 +82,7 @@ import Testing
     }
 
     @Test func refusesOtherShapes() throws {
-        for (x, labels) in [([2, 3], 2), ([2], 2), ([2, 2], 3), ([0, 2], 0), ([2, 2, 2], 2)] as [([Int], Int)] {
+        for (x, labels) in [([2, 3], 2), ([2], 2), ([2, 2], 3), ([0, 2], 0), ([2, 2, 3], 2)] as [([Int], Int)] {
             let file = try Samples.archive(
                 [("x", Samples.floats(Shape(x))), ("labels", Samples.floats([labels]))])
             let reason = refusal { _ = try Dataset(path: file.path, inputs: one) }
@@ -102,6 +99,15 @@ import Testing
         let sequence = [TensorInfo(name: "x", dtype: .float32, shape: [-1, -1, 2])]
         let long = try Samples.archive([("x", Samples.floats([3, 5, 2]))])
         #expect(try Dataset(path: long.path, inputs: sequence).sample(0)[0].shape == [1, 5, 2])
+    }
+
+    @Test func samplesOfSeveralWindows() throws {
+        let numbers = (0..<12).map { Float($0) }
+        let file = try Samples.archive([("x", try Samples.tensor(numbers, [2, 3, 2]))])
+        let data = try Dataset(path: file.path, inputs: one)
+        #expect(data.count == 2 && data.windows == 3)
+        #expect(try data.sample(1, window: 2)[0].floats() == [10, 11])
+        #expect(try data.sample(1, window: 2)[0].shape == [1, 2])
     }
 
     @Test func refusesFilesThatCannotBeRead() throws {

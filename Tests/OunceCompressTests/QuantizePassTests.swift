@@ -63,7 +63,7 @@ import Testing
         let graph = try network()
         let samples = Samples.floats([32, 8, 8, 3], seed: 9)
         for calibration in [Quantization.Calibration.mse, .minmax, .percentile(99.99)] {
-            let recipe = Quantization(perChannel: perChannel, calibration: calibration)
+            let recipe = Quantization(perChannel: perChannel, calibration: calibration, floatOutput: false)
             let small = try quantized(graph, recipe, samples: samples)
             try small.validate()
             let types = dtypes(small)
@@ -101,7 +101,11 @@ import Testing
         let samples = Samples.floats([32, 8, 8, 3], seed: 9)
         let kept = try quantized(graph, Quantization(keepFloat: [GlobPattern("class*")]), samples: samples)
         #expect(dtypes(kept)["classifier"] == .float32 && dtypes(kept)["conv"] == .int8)
-        let only = try quantized(graph, Quantization(layers: [GlobPattern("classifier")]), samples: samples)
+        // It makes the scores and costs next to nothing: without a word it stays float too.
+        let standard = try quantized(graph, Quantization(), samples: samples)
+        #expect(dtypes(standard)["classifier"] == .float32 && dtypes(standard)["conv"] == .int8)
+        let only = try quantized(
+            graph, Quantization(layers: [GlobPattern("classifier")], floatOutput: false), samples: samples)
         #expect(dtypes(only)["classifier"] == .int8)
         for name in ["conv", "depthwise", "sum", "pool", "mean"] { #expect(dtypes(only)[name] == .float32) }
         let none = Quantization(layers: [GlobPattern("nothing")])
@@ -121,7 +125,7 @@ import Testing
         let samples = try Samples.tensor(rows, [64, 2])
         let careful = try quantized(graph, Quantization(), samples: samples)
         #expect(dtypes(careful)["first"] == .float32 && dtypes(careful)["second"] == .int8)
-        let careless = try quantized(graph, Quantization(minInputSQNR: 0), samples: samples)
+        let careless = try quantized(graph, Quantization(minInputSQNR: 0, floatOutput: false), samples: samples)
         #expect(dtypes(careless)["first"] == .int8)
     }
 
@@ -135,7 +139,7 @@ import Testing
         let weights = graph.addConstant(try Samples.tensor(row, [1, 64]), name: "w")
         graph.outputs = [x, try graph.append(.fullyConnected(.none), [x, weights], name: "sum")]
         let samples = Samples.floats([200, 64], seed: 3, in: 0...2)
-        let small = try quantized(graph, Quantization(minInputSQNR: 0), samples: samples)
+        let small = try quantized(graph, Quantization(minInputSQNR: 0, floatOutput: false), samples: samples)
         let a = try Interpreter().run(graph, [samples])[1].values
         let b = try Interpreter().run(small, [samples])[1].values
         let bias = zip(a, b).reduce(0) { $0 + $1.1 - $1.0 } / Double(a.count)

@@ -19,9 +19,7 @@ enum Samples {
     }
 
     static func archive(_ arrays: [(name: String, tensor: Tensor)]) throws -> TemporaryFile {
-        let file = try TemporaryFile(name: "data.npz")
-        try Data(NumPyArchive.serialize(arrays)).write(to: URL(filePath: file.path))
-        return file
+        try TemporaryFile(try NumPyArchive.serialize(arrays), name: "data.npz")
     }
 
     static func floats(_ shape: Shape, seed: UInt64 = 1, in range: ClosedRange<Float> = -1...1) -> Tensor {

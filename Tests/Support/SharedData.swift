@@ -88,12 +88,8 @@ package struct SharedData: Sendable {
         guard let tensor = Tensor(numbers, shape: Shape([rows.count] + entry.inputs[0].shape.dropFirst())) else {
             throw Interpreter.Failure("\(entry.id): rows of \(x.shape) do not fit the input")
         }
-        let file = try TemporaryFile(name: "\(entry.id).npz")
-        let archive = try NumPyArchive.serialize([
-            (entry.inputs[0].name, tensor), ("labels", Tensor(rows.map { labels[$0] })),
-        ])
-        try Data(archive).write(to: URL(filePath: file.path))
-        return file
+        let arrays = [(entry.inputs[0].name, tensor), ("labels", Tensor(rows.map { labels[$0] }))]
+        return try TemporaryFile(try NumPyArchive.serialize(arrays), name: "\(entry.id).npz")
     }
 
     /// Where in a row of these extents each element of the transposed row lies.

@@ -46,8 +46,7 @@ package struct ActivationStatistics: Sendable {
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
         var energy = 0.0
         for value in values where value.isFinite { energy += Double(value) * Double(value) }
-        guard energy > 0 else { return }
-        let weight = 1 / energy
+        let weight = energy > 0 ? 1 / energy : 0
         histogram.withUnsafeMutableBufferPointer { counts in
             relativeHistogram.withUnsafeMutableBufferPointer { weights in
                 for value in values where value.isFinite {
