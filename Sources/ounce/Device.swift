@@ -11,7 +11,10 @@ enum Device {
     /// A profile by name or path; `auto` needs no file.
     static func profile(_ name: String?) throws -> DeviceProfile {
         guard let name, name != "auto" else { return DeviceProfile() }
-        return try loader.profile(name)
+        let profile = try loader.profile(name)
+        // A profile of another board may name CPUs that are not here: then all of these serve.
+        if case .cpus(let ids) = profile.cores { try? Affinity.set(ids) }
+        return profile
     }
 
     /// The recipes that auto chooses among: the YAML files of a folder, or the shipped ones.

@@ -45,11 +45,21 @@ enum Daemon {
         }
     }
 
+    /// Before any thread is started: they inherit it. A profile of another board may name CPUs that are not here.
+    private static func keepTo(_ cpus: [Int], _ logger: Logger) {
+        do throws(SystemError) {
+            try Affinity.set(cpus)
+        } catch {
+            logger.warning("\(error.message); all CPUs are used")
+        }
+    }
+
     private static func serve(
         _ path: String, _ loader: ConfigLoader, _ configuration: ResolvedConfiguration, _ logger: Logger,
         _ signals: Signals
     ) throws {
         let notifier = ServiceNotifier()
+        if case .cpus(let ids) = configuration.profile.cores { keepTo(ids, logger) }
         let probe = DeviceProbe()
         let cache = try ArtifactCache(root: configuration.settings.stateDirectory)
         let store = ModelStore()

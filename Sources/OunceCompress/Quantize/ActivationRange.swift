@@ -8,6 +8,8 @@ struct ActivationStatistics: Sendable {
     var minimum = Float.infinity
     var maximum = -Float.infinity
     var histogram: [Int32] = []
+    /// The histogram with each sample's values weighted by one over the sample's energy.
+    var relativeHistogram: [Double] = []
     /// Sum over all samples and places, for each channel (last axis).
     var channelSums: [Double] = []
     var rows = 0
@@ -35,12 +37,22 @@ struct ActivationStatistics: Sendable {
     /// Second pass: how often each part of the range occurs.
     mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
-        if histogram.isEmpty { histogram = [Int32](repeating: 0, count: Self.bins) }
+        if histogram.isEmpty {
+            histogram = [Int32](repeating: 0, count: Self.bins)
+            relativeHistogram = [Double](repeating: 0, count: Self.bins)
+        }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
+        var energy = 0.0
+        for value in values where value.isFinite { energy += Double(value) * Double(value) }
+        guard energy > 0 else { return }
+        let weight = 1 / energy
         histogram.withUnsafeMutableBufferPointer { counts in
-            for value in values where value.isFinite {
-                let bin = min(Self.bins - 1, max(0, Int((value - low) * factor)))
-                counts[bin] &+= 1
+            relativeHistogram.withUnsafeMutableBufferPointer { weights in
+                for value in values where value.isFinite {
+                    let bin = min(Self.bins - 1, max(0, Int((value - low) * factor)))
+                    counts[bin] &+= 1
+                    weights[bin] += weight
+                }
             }
         }
     }
@@ -88,7 +100,8 @@ struct ActivationStatistics: Sendable {
         return (low, high)
     }
 
-    /// The range with the least mean squared error of rounding and clipping, found by moving one end at a time.
+    /// The range with the least squared error of rounding and clipping, found by moving one end at a time. The error counts
+    /// relative to each sample's energy: one loud sample among quiet ones must not set the scale for all.
     private func leastErrorRange() -> (Float, Float) {
         guard !histogram.isEmpty else { return (minimum, maximum) }
         var range = (low: min(minimum, 0), high: max(maximum, 0))
@@ -115,11 +128,11 @@ struct ActivationStatistics: Sendable {
         let grid = Self.grid(low: low, high: high)
         let (scale, zero) = (grid.scale, Float(grid.zeroPoint))
         var sum = 0.0
-        for bin in 0..<Self.bins where histogram[bin] > 0 {
+        for bin in 0..<Self.bins where relativeHistogram[bin] > 0 {
             let value = minimum + (Float(bin) + 0.5) * binWidth
             let q = max(-128, min(127, (value / scale).rounded(.toNearestOrEven) + zero))
             let difference = Double(value - (q - zero) * scale)
-            sum += difference * difference * Double(histogram[bin])
+            sum += difference * difference * relativeHistogram[bin]
         }
         return sum
     }

@@ -31,9 +31,10 @@ struct QuantizePass {
         return (result, count)
     }
 
-    /// Weights and activations. Layers whose input int8 would spoil compute in float, with int8 weights.
+    /// Weights and activations. Layers whose input or output int8 would spoil compute in float, with int8 weights.
     func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
-        let float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        var float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        if recipe.floatOutput { float.formUnion(OutputPrecision.layersWithFloatOutput(calibrator.graph)) }
         let (graph, _) = withInt8Weights(calibrator.graph, layers: float)
         let plan = QuantizePlan(graph, recipe, float: float)
         guard !plan.entryLayers.isEmpty else { throw nothingToDo }
@@ -51,7 +52,8 @@ struct QuantizePass {
 
     private var nothingToDo: CompressError {
         CompressError(
-            .recipe, "the model has no float convolution or fully connected layer that the recipe's layers name; "
+            .recipe,
+            "the model has no float convolution or fully connected layer that the recipe's layers name; "
                 + "'ounce inspect' shows the names")
     }
 
@@ -198,7 +200,8 @@ private struct QuantizedGraphBuilder {
     ) -> [Double] {
         let outputs = weights.shape[0]
         var correction = [Double](repeating: 0, count: outputs)
-        guard let means, let original = weights.elements(Float.self), let rounded = quantized.weights.elements(Int8.self)
+        guard let means, let original = weights.elements(Float.self),
+            let rounded = quantized.weights.elements(Int8.self)
         else { return correction }
         let groups: Int
         if case .conv(let conv) = node.op { groups = max(conv.groups, 1) } else { groups = 1 }

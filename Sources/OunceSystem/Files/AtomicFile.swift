@@ -9,6 +9,8 @@ package enum AtomicFile {
         let parts = split(path)
         removeAbandoned(in: parts.folder, name: parts.name)
         let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
+        // What a killed process of the same number left.
+        unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
         do throws(SystemError) {

@@ -15,13 +15,13 @@ struct DeviceCommand: ParsableCommand {
     struct Result: Encodable {
         var cpu: String
         var cores: Int
-        var memory_bytes: Int
-        var instruction_sets: [String]
+        var memoryBytes: Int
+        var instructionSets: [String]
         var profile: String
         var threads: Int
-        var memory_limit_bytes: Int
-        var allowed_instruction_sets: [String]
-        var simd_width: Int
+        var memoryLimitBytes: Int
+        var allowedInstructionSets: [String]
+        var simdWidth: Int
         var watts: Double?
     }
 
@@ -31,21 +31,21 @@ struct DeviceCommand: ParsableCommand {
             let options = Device.options(profile, threads: nil)
             let allowed = try InstructionSets.permitted(allowed: options.allowedISAs)
             let result = Result(
-                cpu: Device.probe.cpuModel, cores: Device.probe.onlineCores, memory_bytes: Device.probe.memoryBytes,
-                instruction_sets: InstructionSets.available.names, profile: profile.name, threads: options.threads,
-                memory_limit_bytes: options.memoryLimit ?? Device.probe.memoryBytes,
-                allowed_instruction_sets: allowed.names, simd_width: allowed.width,
+                cpu: Device.probe.cpuModel, cores: Device.probe.onlineCores, memoryBytes: Device.probe.memoryBytes,
+                instructionSets: InstructionSets.available.names, profile: profile.name, threads: options.threads,
+                memoryLimitBytes: options.memoryLimit ?? Device.probe.memoryBytes,
+                allowedInstructionSets: allowed.names, simdWidth: allowed.width,
                 watts: profile.watts(threads: options.threads))
             json ? try JSONOutput.write(result) : write(result)
         }
     }
 
     private func write(_ result: Result) {
-        print("device   \(result.cpu), \(result.cores) cores, \(Text.bytes(result.memory_bytes)) of memory")
-        print("SIMD     \(result.instruction_sets.joined(separator: ", "))")
+        print("device   \(result.cpu), \(result.cores) cores, \(Text.bytes(result.memoryBytes)) of memory")
+        print("SIMD     \(result.instructionSets.joined(separator: ", "))")
         print(
-            "profile  \(result.profile): \(result.threads) threads, \(Text.bytes(result.memory_limit_bytes)), "
-                + "\(result.simd_width)-bit vectors (\(result.allowed_instruction_sets.joined(separator: ", ")))"
+            "profile  \(result.profile): \(result.threads) threads, \(Text.bytes(result.memoryLimitBytes)), "
+                + "\(result.simdWidth)-bit vectors (\(result.allowedInstructionSets.joined(separator: ", ")))"
                 + (result.watts.map { ", an estimated \(Text.number($0, 1)) W" } ?? ""))
     }
 }

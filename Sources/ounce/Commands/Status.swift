@@ -25,7 +25,9 @@ struct Status: ParsableCommand {
                 return
             }
             let status = try options.client.status()
-            var table = Table(header: ["model", "state", "recipe", "accuracy", "size", "p50", "p99", "requests", "memory"])
+            var table = Table(header: [
+                "model", "state", "recipe", "accuracy", "size", "p50", "p99", "requests", "memory",
+            ])
             for model in status.models { table.add(row(model)) }
             table.write()
             for model in status.models {
