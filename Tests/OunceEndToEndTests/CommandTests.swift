@@ -104,7 +104,7 @@ extension EndToEndTests {
             let wrong = try folder.write(NumPyArray([1, 2, 3], shape: [1, 3]).encoded, to: "wrong.npy")
             let refused = try ounce("infer", model, "--input", wrong, "--output", folder.file("none.npy"))
             #expect(refused.status == 1)
-            #expect(refused.error.contains("wrong.npy") && refused.error.contains("3, 256") , "\(refused.error)")
+            #expect(refused.error.contains("wrong.npy") && refused.error.contains("3,256"), "\(refused.error)")
             #expect(!FileManager.default.fileExists(atPath: folder.file("none.npy")))
         }
 

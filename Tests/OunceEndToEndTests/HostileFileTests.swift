@@ -51,6 +51,19 @@ extension EndToEndTests {
             #expect(folder.names == ["damaged.ounce", "x.npy"])
         }
 
+        /// Each byte of the header, which the checksum does not cover.
+        @Test func artifactHeader() throws {
+            let folder = try Folder()
+            var random = Random(seed: Self.seed)
+            let whole = try Data(contentsOf: URL(fileURLWithPath: Vibration.artifact("int8")))
+            for place in 0..<64 {
+                var bytes = whole
+                bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                let result = try attempt(["inspect", try folder.write(bytes, to: "damaged.ounce")], "byte \(place)")
+                #expect(result.status != 0, "byte \(place)")
+            }
+        }
+
         @Test func models() throws {
             let folder = try Folder()
             let input = try folder.write(Vibration.samples(1, seed: 1).encoded, to: "x.npy")

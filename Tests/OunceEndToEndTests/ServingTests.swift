@@ -146,6 +146,46 @@ extension EndToEndTests {
             #expect(ending.status == 0, "\(daemon.story)")
         }
 
+        /// What is done to a ready artifact's file in place is not seen before the next reload, and then only if it is sound.
+        @Test func artifactOverwrittenInPlace() throws {
+            let folder = try Folder()
+            let (first, second) = try (Vibration.artifact("none"), Vibration.artifact("int8"))
+            let path = try folder.write(try Data(contentsOf: URL(fileURLWithPath: first)), to: "a.ounce")
+            let daemon = try TestDaemon(models: ["  - {name: vibration, artifact: \(path)}"])
+            try daemon.waitUntilSettled()
+            func answer(_ batch: Int) throws -> [Float] {
+                let samples = Vibration.samples(batch, seed: 15)
+                return try daemon.curl(
+                    "/v2/models/vibration/infer", body: InferRequest.json(Vibration.input, samples)
+                ).floats
+            }
+            let (before, after) = try (inferred(first, Vibration.samples(4, seed: 15)).floats,
+                inferred(second, Vibration.samples(4, seed: 15)).floats)
+            #expect(try answer(4) == before)
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: second))
+            for content in [Data(), bytes.dropLast(100)] {
+                try Self.overwrite(path, content)
+                // Another batch size, for which nothing is laid out yet.
+                for batch in [4, content.isEmpty ? 2 : 3] { #expect(try answer(batch) == Array(before.prefix(batch * 4))) }
+                let refused = try daemon.reload()
+                #expect(refused.status == 1)
+                #expect((refused.text + refused.error).contains("a.ounce"), "\(refused.text)")
+                #expect(try answer(4) == before)
+            }
+            try Self.overwrite(path, bytes)
+            #expect(try daemon.reload().status == 0)
+            #expect(try answer(4) == after)
+            #expect(try daemon.stop().status == 0)
+        }
+
+        /// As cp(1) does: the file is cut to nothing, then filled.
+        private static func overwrite(_ path: String, _ content: Data) throws {
+            guard truncate(path, 0) == 0 else { throw TestFailure("cannot truncate \(path)") }
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            try handle.write(contentsOf: content)
+            try handle.close()
+        }
+
         @Test func wrongCommandLinesAndSettings() throws {
             #expect(try run(Programs.ounced, ["--nothing"]).status == 64)
             #expect(try run(Programs.ounced, ["--version"]).status == 0)

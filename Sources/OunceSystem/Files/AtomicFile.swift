@@ -9,8 +9,6 @@ package enum AtomicFile {
         let parts = split(path)
         removeAbandoned(in: parts.folder, name: parts.name)
         let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
-        // What a killed process of the same number left.
-        unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
         do throws(SystemError) {
@@ -39,8 +37,8 @@ package enum AtomicFile {
         guard fsync(descriptor) == 0 else { throw SystemError(.call, "cannot sync folder '\(folder)'", errno: errno) }
     }
 
-    /// Removes temporary files for `name` whose process is gone; one with the number of this process is from an earlier
-    /// process of that number, since no two threads write the same path at once.
+    /// Removes temporary files for `name` whose process is gone. One with the number of this process is what a killed
+    /// process of that number left, since no two threads write the same path at once.
     private static func removeAbandoned(in folder: String, name: Substring) {
         guard let handle = opendir(folder) else { return }
         defer { closedir(handle) }
