@@ -74,10 +74,58 @@ extension EndToEndTests {
             #expect(try daemon.stop().status == 0)
         }
 
+        /// A newer reload ends the child that makes what nobody wants any more; SIGTERM ends the child and the daemon.
+        @Test func supersededAndStoppedWhileCompressing() throws {
+            let daemon = try TestDaemon(models: [Vibration.settings(recipe: "none")])
+            try daemon.waitUntilSettled()
+            try daemon.rewrite(models: [Vibration.settings(recipe: "int8")])
+            let first = try RunningProgram(Programs.ounce, ["reload", "--wait", "--socket", daemon.socket])
+            #expect(eventually { daemon.logged("compressing model").count == 2 })
+            try daemon.rewrite(models: [Vibration.settings(recipe: "none")])
+            let second = try daemon.reload()
+            #expect(second.status == 0, "\(second.error)")
+            // Whoever waited for the first is answered with the second.
+            let ending = try first.wait()
+            #expect(ending.status == 0, "\(ending.error)")
+            #expect(try daemon.model("vibration")["recipe"] as? String == "none")
+
+            try daemon.rewrite(models: [Vibration.settings(recipe: "int8-weights")])
+            daemon.program.send(SIGHUP)
+            #expect(eventually { daemon.logged("compressing model").count == 3 })
+            #expect(try daemon.stop().status == 0)
+            #expect(daemon.artifacts.allSatisfy { $0.hasSuffix(".ounce") }, "\(daemon.artifacts)")
+            #expect(Folder.names(in: daemon.state + "/work").isEmpty)
+        }
+
+        /// `auto` measures every recipe; the status shows what it found.
+        @Test func autoChooses() throws {
+            let line =
+                "  - {name: vibration, source: \(Vibration.model), recipe: auto, accuracy: {metric: top1, max_drop: 1.0}, "
+                + "data: {calibration: \(Vibration.calibration), validation: \(Vibration.validation)}}"
+            let daemon = try TestDaemon(models: [line])
+            try daemon.waitUntilSettled()
+            let model = try daemon.model("vibration")
+            let report = try #require(model["report"] as? [String: Any], "\(daemon.story)")
+            let candidates = report["candidates"] as? [[String: Any]] ?? []
+            #expect(Set(candidates.compactMap { $0["recipe"] as? String }) == ["none", "int8", "int8-weights"])
+            #expect(report["recipe"] as? String == model["recipe"] as? String)
+            let accuracy = ["before", "after"].compactMap { name in
+                ((report[name] as? [String: Any])?["accuracy"] as? [String: Any])?["value"] as? Double
+            }
+            #expect(accuracy.count == 2 && accuracy[1] >= accuracy[0] - 0.01)
+            // The status' figure is what `ounce eval` finds.
+            let artifact = daemon.state + "/artifacts/" + (daemon.artifacts.first ?? "")
+            let counted = try ounce("eval", artifact, "--data", Vibration.validation, "--json")
+            #expect(abs((counted.json["value"] as? Double ?? -1) - accuracy[1]) < 1e-9)
+            #expect(try daemon.stop().status == 0)
+        }
+
         /// A child that may not have the memory fails its model only, and says why.
         @Test func childOutOfMemory() throws {
             let artifact = try Vibration.artifact("int8")
-            let models = ["  - {name: ready, artifact: \(artifact)}", Vibration.settings(name: "starved", recipe: "int8")]
+            let models = [
+                "  - {name: ready, artifact: \(artifact)}", Vibration.settings(name: "starved", recipe: "int8"),
+            ]
             let daemon = try TestDaemon(models: models, more: "compress: {memory: 1MiB}")
             try daemon.waitUntilSettled()
             let starved = try daemon.model("starved")

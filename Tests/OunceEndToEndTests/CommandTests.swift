@@ -13,7 +13,8 @@ extension EndToEndTests {
             #expect(all.status == 0, "\(all.error)")
 
             let folder = try Folder()
-            let path = try folder.write("name: x\ncores: none\nmemory: 5 apples\nsimd: auto\nmemroy: 1MiB\n", to: "p.yaml")
+            let path = try folder.write(
+                "name: x\ncores: none\nmemory: 5 apples\nsimd: auto\nmemroy: 1MiB\n", to: "p.yaml")
             let wrong = try ounce("check", path, config + "/ounce.yaml")
             #expect(wrong.status == 78)
             for place in [":2:", ":3:", ":5:"] { #expect(wrong.error.contains(path + place), "\(wrong.error)") }
@@ -138,9 +139,10 @@ extension EndToEndTests {
             let profile = try folder.write("name: x\ncores: many\n", to: "profile.yaml")
             let recipe = try folder.write("name: x\nsteps: [fly]\n", to: "recipe.yaml")
             let int8 = ["--recipe", "int8", "--calibration"]
-            let cases: [(arguments: [String], named: String)] = [
-                [folder.file("missing.onnx")], [garbage], [empty], [folder.path],
-            ].map { ($0, $0[0]) }
+            let cases: [(arguments: [String], named: String)] =
+                [
+                    [folder.file("missing.onnx")], [garbage], [empty], [folder.path],
+                ].map { ($0, $0[0]) }
                 + [folder.file("missing.npz"), garbage, empty, folder.path].flatMap { data in
                     [([Vibration.model] + int8 + [data], data), ([Vibration.model, "--validation", data], data)]
                 }

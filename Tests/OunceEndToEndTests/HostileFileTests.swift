@@ -93,7 +93,8 @@ extension EndToEndTests {
             }
             for (index, bytes) in damages(deflated, count: 8, &random).enumerated() {
                 let path = try folder.write(bytes, to: "damaged.npz")
-                _ = try attempt(["infer", model, "--input", path, "--output", folder.file("y.npy")], "deflated \(index)")
+                _ = try attempt(
+                    ["infer", model, "--input", path, "--output", folder.file("y.npy")], "deflated \(index)")
             }
             for (index, bytes) in damages(samples.encoded, count: 8, &random).enumerated() {
                 let path = try folder.write(bytes, to: "damaged.npy")

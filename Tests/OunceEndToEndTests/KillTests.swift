@@ -27,7 +27,7 @@ extension EndToEndTests {
             var finished = 0
             for round in 0..<16 {
                 let running = try start(output)
-                usleep(useconds_t((whole * Double.random(in: 0...1.1, using: &random)) / .microseconds(1)))
+                usleep(useconds_t((whole * Double.random(in: 0...1.3, using: &random)) / .microseconds(1)))
                 running.send(SIGKILL)
                 _ = try running.wait()
                 if FileManager.default.fileExists(atPath: output) {

@@ -41,7 +41,8 @@ extension EndToEndTests {
             let folder = try Folder()
             let file = try Vibration.artifact("int8")
             let limited = try kernels(file, profile: try profile(folder, simd: "{features: [avx2]}"))
-            #expect(limited.contains { $0.hasSuffix("_avx2") } && !limited.contains { $0.contains("avx512") }, "\(limited)")
+            #expect(
+                limited.contains { $0.hasSuffix("_avx2") } && !limited.contains { $0.contains("avx512") }, "\(limited)")
             let narrow = try kernels(file, profile: try profile(folder, simd: "{width: 256}"))
             #expect(!narrow.contains { $0.contains("avx512") }, "\(narrow)")
         }

@@ -162,7 +162,8 @@ private final class Load: Sendable {
                     if reply.status == 200, let index = known.firstIndex(of: answer) {
                         tally.counts[index] += 1
                     } else {
-                        tally.failures.append("\(reply.status) \(String(decoding: reply.body.prefix(200), as: UTF8.self))")
+                        tally.failures.append(
+                            "\(reply.status) \(String(decoding: reply.body.prefix(200), as: UTF8.self))")
                     }
                 }
             }

@@ -132,7 +132,8 @@ extension EndToEndTests {
             try daemon.waitUntilSettled()
             let client = try Client(daemon.socket)
             let body = InferRequest.json(Vibration.input, Vibration.samples(1, seed: 4))
-            let head = "POST /v2/models/vibration/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n\r\n"
+            let head =
+                "POST /v2/models/vibration/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n\r\n"
             // Answered before, so that the connection is surely the server's.
             #expect(try client.post("/v2/models/vibration/infer", body).status == 200)
             try client.send(Data(head.utf8) + body.prefix(1000))
@@ -159,14 +160,18 @@ extension EndToEndTests {
                     "/v2/models/vibration/infer", body: InferRequest.json(Vibration.input, samples)
                 ).floats
             }
-            let (before, after) = try (inferred(first, Vibration.samples(4, seed: 15)).floats,
-                inferred(second, Vibration.samples(4, seed: 15)).floats)
+            let (before, after) = try (
+                inferred(first, Vibration.samples(4, seed: 15)).floats,
+                inferred(second, Vibration.samples(4, seed: 15)).floats
+            )
             #expect(try answer(4) == before)
             let bytes = try Data(contentsOf: URL(fileURLWithPath: second))
             for content in [Data(), bytes.dropLast(100)] {
                 try Self.overwrite(path, content)
                 // Another batch size, for which nothing is laid out yet.
-                for batch in [4, content.isEmpty ? 2 : 3] { #expect(try answer(batch) == Array(before.prefix(batch * 4))) }
+                for batch in [4, content.isEmpty ? 2 : 3] {
+                    #expect(try answer(batch) == Array(before.prefix(batch * 4)))
+                }
                 let refused = try daemon.reload()
                 #expect(refused.status == 1)
                 #expect((refused.text + refused.error).contains("a.ounce"), "\(refused.text)")

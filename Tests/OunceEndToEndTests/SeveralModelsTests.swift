@@ -40,7 +40,9 @@ extension EndToEndTests {
                 for model in models where index < model.samples.count {
                     let (array, label) = model.samples[index]
                     let floats = try answer(daemon, model, array)
-                    if let label, floats.firstIndex(of: floats.max() ?? 0) == label { right[model.name, default: 0] += 1 }
+                    if let label, floats.firstIndex(of: floats.max() ?? 0) == label {
+                        right[model.name, default: 0] += 1
+                    }
                 }
             }
             for model in [image, audio] {
@@ -107,13 +109,16 @@ extension EndToEndTests {
                 let x = try NumPyArray(contentsOf: shared + "/" + (files["x"] as? String ?? ""))
                 let y = try NumPyArray(contentsOf: shared + "/" + (files["y"] as? String ?? ""))
                 let preprocessing = try #require(model["preprocessing"] as? [String: Any])
-                return ((0..<count).map { prepare(x, $0, preprocessing) }, y.values(UInt8.self).prefix(count).map(Int.init))
+                return (
+                    (0..<count).map { prepare(x, $0, preprocessing) }, y.values(UInt8.self).prefix(count).map(Int.init)
+                )
             }
             let dev = try split("dev", 20)
             let calib = try split("calib", 50)
             let calibration = NumPyArray(calib.arrays.flatMap(\.self), shape: [50] + shape.dropFirst())
             return Served(
-                name: name, source: shared + "/" + (model["path"] as? String ?? ""), input: input["name"] as? String ?? "",
+                name: name, source: shared + "/" + (model["path"] as? String ?? ""),
+                input: input["name"] as? String ?? "",
                 calibration: try folder.write(calibration.encoded, to: name + "-calibration.npy"),
                 samples: zip(dev.arrays, dev.labels).map { (NumPyArray($0, shape: shape), $1) },
                 // Twenty samples are few: three standard errors below the figure.
@@ -125,7 +130,8 @@ extension EndToEndTests {
             let dims = Array(x.shape.dropFirst())
             let size = dims.reduce(1, *)
             let range = (index * size)..<((index + 1) * size)
-            let raw = x.descr.hasSuffix("i1")
+            let raw =
+                x.descr.hasSuffix("i1")
                 ? x.values(Int8.self)[range].map(Float.init) : x.values(UInt8.self)[range].map(Float.init)
             let scale = Float((rule["scale"] as? NSNumber)?.doubleValue ?? 1)
             let mean = (rule["mean"] as? [NSNumber] ?? [0]).map { Float($0.doubleValue) }

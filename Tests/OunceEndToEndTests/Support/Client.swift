@@ -18,7 +18,8 @@ final class Client {
     deinit { close(descriptor) }
 
     func post(_ target: String, _ body: Data) throws -> (status: Int, body: Data) {
-        try send(Data("POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body)
+        try send(
+            Data("POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body)
         return try receive()
     }
 

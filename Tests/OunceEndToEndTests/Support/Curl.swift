@@ -20,7 +20,8 @@ struct Curl {
         guard ending.status == 0 else { throw TestFailure("curl \(target) ended with \(ending.status ?? -1)") }
         let head = FileManager.default.contents(atPath: folder.file("head")) ?? Data()
         // Where there is an interim answer, it stands first.
-        let lines = (String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n\r\n").last { !$0.isEmpty } ?? "")
+        let lines =
+            (String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n\r\n").last { !$0.isEmpty } ?? "")
             .components(separatedBy: "\r\n")
         status = lines[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         var fields: [String: String] = [:]

@@ -12,7 +12,9 @@ enum Vibration {
 
     /// Kept for the run.
     private static let made: Result<Folder, any Error> = Result {
-        atexit { if let folder = try? Vibration.made.get() { try? FileManager.default.removeItem(atPath: folder.path) } }
+        atexit {
+            if let folder = try? Vibration.made.get() { try? FileManager.default.removeItem(atPath: folder.path) }
+        }
         return try Folder()
     }
 

@@ -16,7 +16,8 @@ final class TestDaemon {
     /// `unshare` puts a mount namespace around a command, with root's rights or those of a user namespace.
     private static let namespace: [String]? = {
         let options = geteuid() == 0 ? "-m" : "-rm"
-        let isPermitted = (try? run("/usr/bin/unshare", [options, "mount", "-t", "tmpfs", "none", "/run"]))?.status == 0
+        let isPermitted =
+            (try? run("/usr/bin/unshare", [options, "mount", "-t", "tmpfs", "none", "/run"]))?.status == 0
         if !isPermitted { print("notice: no mount namespace here; logs are read from stderr in place of a journal") }
         return isPermitted ? [options] : nil
     }()
@@ -35,7 +36,9 @@ final class TestDaemon {
         self.folder = folder
         settings = folder.file("ounce.yaml")
         manager = try Datagrams(path: folder.file("notify-\(UUID().uuidString.prefix(8))"))
-        journal = try Self.namespace.map { _ in try Datagrams(path: folder.file("journal-\(UUID().uuidString.prefix(8))")) }
+        journal = try Self.namespace.map { _ in
+            try Datagrams(path: folder.file("journal-\(UUID().uuidString.prefix(8))"))
+        }
         self.variables = variables.merging(["NOTIFY_SOCKET": manager.path, "OUNCE_JOURNAL": "1"]) { $1 }
         program = try Self.start(settings, journal, self.variables)
     }
