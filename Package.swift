@@ -67,3 +67,11 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Continuous integration builds with OUNCE_STRICT=1: a warning in a target of ours is an error.
+if Context.environment["OUNCE_STRICT"] != nil {
+    for target in package.targets where target.type != .system {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
+        target.cSettings = (target.cSettings ?? []) + [.treatAllWarnings(as: .error)]
+    }
+}

@@ -53,7 +53,9 @@ OUNCE_INLINE int8_t ounce_round(float v, ounce_range r) {
     v = v < r.hi ? v : r.hi;
     return (int8_t)(ounce_rne(v) + r.zero);
 }
-OUNCE_INLINE int8_t ounce_requantise(int32_t acc, float scale, ounce_range r) { return ounce_round((float)acc * scale, r); }
+OUNCE_INLINE int8_t ounce_requantise(int32_t acc, float scale, ounce_range r) {
+    return ounce_round((float)acc * scale, r);
+}
 
 // Sums that stand for int32 accumulators wrap around instead of being undefined.
 OUNCE_INLINE int32_t ounce_wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }

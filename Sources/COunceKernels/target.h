@@ -1,5 +1,5 @@
-// Code for instruction sets beyond the baseline stands between TARGET(...) and TARGET_END. System headers and the headers
-// of this module whose functions are not inline come before.
+// Code for instruction sets beyond the baseline stands between TARGET(...) and TARGET_END. System headers and the
+// headers of this module whose functions are not inline come before.
 #ifndef OUNCE_TARGET_H
 #define OUNCE_TARGET_H
 

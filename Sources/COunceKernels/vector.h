@@ -1,5 +1,5 @@
-// Sixteen lanes in the compiler's vector types: one 512-bit, two 256-bit or four 128-bit registers, as the target has them.
-// The operations are exact lane by lane, so every target gives the same bits.
+// Sixteen lanes in the compiler's vector types: one 512-bit, two 256-bit or four 128-bit registers, as the target has
+// them. The operations are exact lane by lane, so every target gives the same bits.
 #ifndef OUNCE_VECTOR_H
 #define OUNCE_VECTOR_H
 

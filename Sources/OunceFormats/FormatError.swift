@@ -1,3 +1,5 @@
+import OunceGraph
+
 /// What is wrong with a file, where, and how to mend it.
 package struct FormatError: Error, Sendable, CustomStringConvertible {
     package enum Code: Sendable, Hashable {
@@ -21,6 +23,13 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
     }
 
     package var description: String { message }
+
+    /// Maps the file at `path`.
+    static func mapping(_ path: String, maximumBytes: Int) throws(FormatError) -> MappedFile {
+        do {
+            return try MappedFile(path: path, maximumBytes: maximumBytes)
+        } catch { throw FormatError(.io, error.description) }
+    }
 
     /// The same error with the file that it concerns in front.
     func inFile(_ path: String) -> FormatError { FormatError(code, "\(path): \(message)") }

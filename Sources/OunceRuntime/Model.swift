@@ -118,7 +118,8 @@ package final class Model: Sendable {
             for (index, (result, expected)) in zip(results, check.outputs).enumerated() {
                 guard result.shape == expected.shape, result.bytes.elementsEqual(expected.bytes) else {
                     throw RuntimeError(
-                        .selfCheck, "self-check \(number): output \(outputs[index].name) differs from what the artifact "
+                        .selfCheck,
+                        "self-check \(number): output \(outputs[index].name) differs from what the artifact "
                             + "holds; it is not served")
                 }
             }
@@ -164,7 +165,8 @@ package final class Model: Sendable {
         let size = plan.arenaBytes + plan.scratchBytes * plan.threads
         if let limit = options.memoryLimit, memoryBytes + size > limit {
             throw RuntimeError(
-                .memory, "one more run of \(name) at a time takes \(size) bytes more than the device profile's memory leaves")
+                .memory,
+                "one more run of \(name) at a time takes \(size) bytes more than the device profile's memory leaves")
         }
         let session = Session(plan: plan)
         state.withLock { $0.sessionBytes += session.byteCount }

@@ -5,9 +5,11 @@ import OunceRuntime
 struct OunceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ounce",
-        abstract: "Makes a neural network small enough for the board it runs on, and looks after the daemon that serves it.",
+        abstract:
+            "Makes a neural network small enough for the board it runs on, and looks after the daemon that serves it.",
         version: Ounce.version,
         subcommands: [
-            Compress.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self,
+            Compress.self, DeviceCommand.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self, Status.self,
+            Reload.self,
         ])
 }

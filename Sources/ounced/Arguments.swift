@@ -58,7 +58,13 @@ func runDaemon(_ arguments: [String]) -> Int32 {
         print(Arguments.usage, terminator: "")
         return 0
     case .wrong(let message):
-        fputs("ounced: \(message)\n\(Arguments.usage)", stderr)
+        writeToStandardError("ounced: \(message)\n\(Arguments.usage)")
         return 64
     }
+}
+
+/// For people who start the daemon by hand; the log may go elsewhere.
+func writeToStandardError(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
 }

@@ -71,23 +71,32 @@ final class Coordinator: Sendable {
 
     /// Reads the configuration again; `finished` is called when all is done.
     func reload(_ finished: @escaping Waiter) {
-        let isFree = state.withLock { state in
+        let isFree = state.withLock { state -> Bool? in
+            guard !state.isStopping else { return nil }
             state.waiters.append(finished)
             state.isReloadWanted = true
             defer { state.isRunning = true }
             return !state.isRunning
         }
-        guard isFree else { return cancelCompressingIfChanged() }
-        if !startThread({ [self] in next() }) { next() }
+        guard let isFree else { return finished(Self.stopped) }
+        let work: @Sendable () -> Void = { [self] in if isFree { next() } else { cancelCompressingIfChanged() } }
+        if !startThread(work) { work() }
     }
 
-    /// Ends the child that compresses, if one runs; nothing new is begun.
-    func stop() {
-        state.withLock { state in
+    /// Ends the child that compresses, if one runs, and waits for that; nothing new is begun.
+    func stop(within limit: Duration) {
+        let waiters = state.withLock { state in
             state.isStopping = true
             state.compressing?.cancel()
+            defer { state.waiters = [] }
+            return state.waiters
         }
+        for waiter in waiters { waiter(Self.stopped) }
+        let end = ContinuousClock.now + limit
+        while state.withLock({ $0.compressing != nil }), ContinuousClock.now < end { usleep(5000) }
     }
+
+    private static let stopped = ReloadResult(.partlyFailed, "the daemon is stopping")
 
     /// What is compressed now is of no use where the files say something else by now.
     private func cancelCompressingIfChanged() {
@@ -110,14 +119,14 @@ final class Coordinator: Sendable {
         }) {
             let result = reloadNow()
             let isSuperseded = state.withLock { state in
-                state.lastReload = result
+                state.lastReload = result ?? state.lastReload
                 // Cancelled for a newer one: whoever waits for this one waits for that.
                 guard result == nil, state.isReloadWanted else { return false }
                 state.waiters = waiters + state.waiters
                 return true
             }
             guard !isSuperseded else { continue }
-            let told = result ?? ReloadResult(.partlyFailed, "the daemon is stopping")
+            let told = result ?? Self.stopped
             for waiter in waiters { waiter(told) }
         }
     }

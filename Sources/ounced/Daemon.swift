@@ -28,7 +28,7 @@ enum Daemon {
                         "OUNCE_FILE": diagnostic.file, "OUNCE_LINE": "\(diagnostic.line)",
                         "OUNCE_COLUMN": "\(diagnostic.column)",
                     ])
-                if destination == .journal { fputs(diagnostic.description + "\n", stderr) }
+                if destination == .journal { writeToStandardError(diagnostic.description + "\n") }
             }
             ServiceNotifier().status("The settings are wrong: \(error.diagnostics.first?.description ?? path)")
             return 78
@@ -39,9 +39,18 @@ enum Daemon {
             return 0
         } catch {
             logger.log(.modelFailed, .critical, "\(error)")
-            if destination == .journal { fputs("ounced: \(error)\n", stderr) }
+            if destination == .journal { writeToStandardError("ounced: \(error)\n") }
             ServiceNotifier().status("\(error)")
             return 71
+        }
+    }
+
+    /// Before any thread is started: they inherit it. A profile of another board may name CPUs that are not here.
+    private static func keepTo(_ cpus: [Int], _ logger: Logger) {
+        do throws(SystemError) {
+            try Affinity.set(cpus)
+        } catch {
+            logger.warning("\(error.message); all CPUs are used")
         }
     }
 
@@ -50,6 +59,7 @@ enum Daemon {
         _ signals: Signals
     ) throws {
         let notifier = ServiceNotifier()
+        if case .cpus(let ids) = configuration.profile.cores { keepTo(ids, logger) }
         let probe = DeviceProbe()
         let cache = try ArtifactCache(root: configuration.settings.stateDirectory)
         let store = ModelStore()
@@ -78,7 +88,7 @@ enum Daemon {
 
         logger.log(.stopping, .notice, "stopping")
         notifier.stopping("Finishing the requests that are under way")
-        coordinator.stop()
+        coordinator.stop(within: .seconds(2))
         server.shutdown(deadline: drainTime)
         listener.removePath()
     }

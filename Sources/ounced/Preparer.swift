@@ -31,9 +31,7 @@ enum Preparer {
             times.append(clock.now - start)
         }
         times.sort()
-        return Int(
-            clamping: times[measuredRuns / 2] / .microseconds(1) > 0
-                ? Int64(times[measuredRuns / 2] / .microseconds(1)) : 1)
+        return max(1, Int(times[measuredRuns / 2] / .microseconds(1)))
     }
 
     /// Bytes that each model may take of what the profile allows: one half in equal parts, the other by the size of

@@ -50,17 +50,13 @@ private struct NumPyFacts: Decodable {
     @Test func writesBytesAsNumPyDoes() throws {
         let tensor = try NumPyFile.read(path: Fixture.golden("version1.npy"))
         #expect(try NumPyFile.serialize(tensor) == Fixture.goldenBytes("version1.npy"))
-        let path = Fixture.temporary("a.npy")
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try NumPyFile.write(tensor, path: path)
-        #expect(try [UInt8](Data(contentsOf: URL(filePath: path))) == Fixture.goldenBytes("version1.npy"))
     }
 
     @Test func writesArchivesThatReadBack() throws {
         let arrays = try NumPyArchive.read(path: Fixture.golden("stored.npz"))
         let path = Fixture.temporary("a.npz")
         defer { try? FileManager.default.removeItem(atPath: path) }
-        try NumPyArchive.write(arrays, path: path)
+        try Data(NumPyArchive.serialize(arrays)).write(to: URL(filePath: path))
         let again = try NumPyArchive.read(path: path)
         #expect(again.map(\.name) == arrays.map(\.name))
         for (old, new) in zip(arrays, again) {
@@ -150,10 +146,9 @@ private struct NumPyFacts: Decodable {
     }
 
     @Test func survivesDamagedDirectories() throws {
-        let path = Fixture.temporary("small.npz")
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try NumPyArchive.write([("a", Tensor([1, 2, 3] as [Float])), ("b", Tensor([4] as [Int8]))], path: path)
-        let file = [UInt8](try Data(contentsOf: URL(filePath: path)))
+        let file = try NumPyArchive.serialize([
+            ("a", Tensor([1, 2, 3] as [Float])), ("b", Tensor([4] as [Int8])),
+        ])
         #expect(tryPrefixes(of: file) { _ = try NumPyArchive.parse(bytes: $0) } == 0)
         _ = tryDamaged(file, rounds: 5000, seed: 3) { _ = try NumPyArchive.parse(bytes: $0) }
     }

@@ -56,8 +56,10 @@ func tryPrefixes(of content: [UInt8], step: Int = 1, _ parse: ([UInt8]) throws -
     return accepted
 }
 
-/// Gives `parse` copies of `content` with a few random changes; each must fail or succeed in an orderly way.
+/// Gives `parse` copies of `content` with a few random changes; each must fail or succeed in an orderly way. OUNCE_SEED
+/// gives another seed.
 func tryDamaged(_ content: [UInt8], rounds: Int, seed: UInt64, _ parse: ([UInt8]) throws -> Void) -> Int {
+    let seed = ProcessInfo.processInfo.environment["OUNCE_SEED"].flatMap { UInt64($0) } ?? seed
     print("seed \(seed)")
     var generator = SeededGenerator(seed: seed)
     var accepted = 0

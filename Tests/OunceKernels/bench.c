@@ -85,7 +85,8 @@ static void run_family(ounce_family family) {
             for (int i = 0; i < 20; i++) k->run(&call, 0, k->units(&s->p));
             best = fmin(best, (now() - start) / 20);
         }
-        printf("%-24s %9.2f us %8.3f ns/byte out  (%s)\n", k->name, best * 1e6, best * 1e9 / (double)s->out_bytes, s->text);
+        printf("%-24s %9.2f us %8.3f ns/byte out  (%s)\n", k->name, best * 1e6, best * 1e9 / (double)s->out_bytes,
+            s->text);
         free(scratch);
     }
     free(in[0]), free(in[1]), free(out);

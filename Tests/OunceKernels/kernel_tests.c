@@ -25,8 +25,8 @@ float random_float(float low, float high) {
     return (float)(low + ((double)high - low) * ((double)random_bits() / 4294967295.0));
 }
 
-// Memory between two pages that nobody may touch: flush with the upper one, or with the lower one. What of the room is left
-// over holds a canary.
+// Memory between two pages that nobody may touch: flush with the upper one, or with the lower one. What of the room is
+// left over holds a canary.
 typedef struct {
     char *map, *data;
     size_t map_bytes, room, bytes;
@@ -96,7 +96,8 @@ static int check(const ounce_kernel *k, const step *s, const char *expected, int
     guarded packed = guard(packed_bytes, 64, 1), scratch = guard(scratch_bytes, 64, 1);
     if (k->pack) k->pack(&s->p, &s->weights, packed.data);
     if (packed_bytes) mprotect(packed.map + sysconf(_SC_PAGESIZE), packed.room, PROT_READ);
-    const ounce_call call = {&s->p, packed_bytes ? packed.data : NULL, {in[0].data, in[1].data}, out.data, scratch.data};
+    const ounce_call call = {&s->p, packed_bytes ? packed.data : NULL, {in[0].data, in[1].data}, out.data,
+        scratch.data};
     run_units(k, &call, k->units(&s->p), pieces);
     size_t where;
     const int equal = same(s, out.data, expected, &where);

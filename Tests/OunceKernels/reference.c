@@ -39,7 +39,8 @@ static int conv(const step *s, void *out, int is_float) {
                         for (int kx = 0; kx < p->kernel_w; kx++)
                             for (int c = 0; c < gi; c++) {
                                 const int64_t a = b * p->in_image + (y * p->stride_h + ky * p->dilation_h) * p->in_row +
-                                                  (x * p->stride_w + kx * p->dilation_w) * p->in_pixel + n / go * gi + c;
+                                                  (x * p->stride_w + kx * p->dilation_w) * p->in_pixel +
+                                                  n / go * gi + c;
                                 const int64_t w = (((int64_t)n * p->kernel_h + ky) * p->kernel_w + kx) * gi + c;
                                 if (is_float) {
                                     const float fa = ((const float *)s->in[0])[a];
@@ -99,7 +100,8 @@ static void pool(const step *s, void *out) {
                     } else if (is_max) {
                         ((int8_t *)out)[o] = (int8_t)(itop > p->out_max ? p->out_max : itop);
                     } else {
-                        ((int8_t *)out)[o] = round_to_int8((float)(isum - count * p->in_zero) * (p->scale / (float)divisor),
+                        ((int8_t *)out)[o] =
+                            round_to_int8((float)(isum - count * p->in_zero) * (p->scale / (float)divisor),
                                                            p->out_min, p->out_max, p->out_zero);
                     }
                 }
@@ -248,7 +250,8 @@ int check_polynomials(void) {
     int good = check_polynomial("exp", ounce_exp, exp, -104, 89) & check_polynomial("exp", ounce_exp, exp, -1, 1);
     good &= check_polynomial("log", ounce_log, log, 1e-40f, 3e38f) & check_polynomial("log", ounce_log, log, 0.3f, 3) &
             check_polynomial("log", ounce_log, log, 1e-42f, 1e-37f);
-    good &= check_polynomial("tanh", ounce_tanh, tanh, -10, 10) & check_polynomial("tanh", ounce_tanh, tanh, -0.7f, 0.7f);
+    good &= check_polynomial("tanh", ounce_tanh, tanh, -10, 10) &
+            check_polynomial("tanh", ounce_tanh, tanh, -0.7f, 0.7f);
     good &= check_polynomial("sigmoid", ounce_sigmoid, logistic, -100, 30) &
             check_polynomial("sigmoid", ounce_sigmoid, logistic, -2, 2);
     good &= ounce_exp(-INFINITY) == 0 && ounce_exp(INFINITY) == INFINITY && ounce_exp(0) == 1;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the kernels with clang and tests them: natively, under sanitizers, and for ARM64 under qemu where it is installed.
+# Builds the kernels with clang and tests them: natively, under sanitizers, and for ARM64 under qemu where there is one.
 # Every kernel of an architecture's list must have run on one of its CPUs.   run.sh [seed [steps for each family]]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -49,7 +49,8 @@ elif [ -z "$CROSS" ] || ! command -v qemu-aarch64-static > /dev/null; then
     echo "NOTICE: ARM64 kernels are not tested: install qemu-user-static and gcc-aarch64-linux-gnu"
 else
     build arm64 --target=aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include
-    "$CC" --target=aarch64-linux-gnu -B"$CROSS" -L"$CROSS" -L/usr/aarch64-linux-gnu/lib "$OUT"/arm64/*.o -o "$OUT/tests-arm64" -lm
+    "$CC" --target=aarch64-linux-gnu -B"$CROSS" -L"$CROSS" -L/usr/aarch64-linux-gnu/lib "$OUT"/arm64/*.o \
+        -o "$OUT/tests-arm64" -lm
     for cpu in cortex-a53 cortex-a76 max; do
         echo "== ARM64, qemu $cpu"
         qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu "$cpu" "$OUT/tests-arm64" "$SEED" $((STEPS / 4 + 1)) \

@@ -10,7 +10,8 @@
 static int pick(const int *from, size_t count) { return from[random_bits() % count]; }
 
 int is_conv(ounce_family family) {
-    return family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_F32 || family == OUNCE_DWCONV_S8;
+    return family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_F32 ||
+           family == OUNCE_DWCONV_S8;
 }
 static int is_int8_conv(ounce_family family) { return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8; }
 
@@ -79,7 +80,8 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
         p.max = random_int(0, 1) ? 6 : INFINITY;
     }
     s->p.conv = p;
-    snprintf(s->text, sizeof s->text, "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d",
+    snprintf(s->text, sizeof s->text,
+             "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d",
              p.batch, p.in_c, p.out_c, p.out_h, p.out_w, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.dilation_h,
              p.dilation_w, p.groups, p.in_pixel != p.in_c || p.out_pixel != p.out_c);
     return s;
@@ -99,14 +101,16 @@ static step *make_random_conv(ounce_family family) {
     p.dilation_h = PICK(1, 1, 1, 2), p.dilation_w = PICK(1, 1, 1, 2, 3);
     p.groups = 1;
     if (family == OUNCE_DWCONV_F32 || family == OUNCE_DWCONV_S8) {
-        p.in_c = p.out_c = p.groups = PICK(1, 3, 7, 8, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 72, 96, 127, 130, 200);
+        p.in_c = p.out_c = p.groups =
+            PICK(1, 3, 7, 8, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 72, 96, 127, 130, 200);
         if (random_int(0, 3) == 0) p.out_w = random_int(17, 70);
     } else if (random_int(0, 3) == 0) {  // fully connected
         p.kernel_h = p.kernel_w = p.out_h = p.out_w = 1;
         p.batch = PICK(1, 1, 1, 2, 5, 9, 14, 33);
         p.in_c = random_int(1, 300), p.out_c = random_int(1, 200);
     } else {
-        p.in_c = PICK(1, 2, 3, 3, 4, 5, 8, 16, 17, 33, 64), p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
+        p.in_c = PICK(1, 2, 3, 3, 4, 5, 8, 16, 17, 33, 64);
+        p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
         if (random_int(0, 7) == 0) {
             p.groups = random_int(2, 4);
             p.in_c = p.groups * random_int(1, 9), p.out_c = p.groups * random_int(1, 9);
@@ -203,7 +207,9 @@ static void make_quantize(step *s) {
     s->p.quantize = (ounce_quantize_params){(int64_t)count, channels, scales, zeros};
     const int to_int8 = s->family == OUNCE_QUANTIZE;
     s->in[0] = to_int8 ? random_floats(count, 12, random_int(0, 1)) : random_int8s(count, 0);
-    for (size_t i = 0; i < count && to_int8; i += 7) ((float *)s->in[0])[i] = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+    for (size_t i = 0; i < count && to_int8; i += 7) {  // ties
+        ((float *)s->in[0])[i] = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+    }
     s->in_bytes[0] = count * (to_int8 ? 4 : 1), s->out_bytes = count * (to_int8 ? 1 : 4);
     snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);
 }
@@ -234,7 +240,8 @@ step *make_step(ounce_family family) {
         break;
     }
     case OUNCE_UNARY_F32:
-        s->p.unary = (ounce_unary_params){random_int(0, OUNCE_HARD_SIGMOID), (int64_t)count, random_float(0, 0.4f), 0.5f};
+        s->p.unary = (ounce_unary_params){random_int(0, OUNCE_HARD_SIGMOID), (int64_t)count,
+                                            random_float(0, 0.4f), 0.5f};
         s->in[0] = random_floats(count, random_int(0, 1) ? 3 : 100, random_int(0, 1));
         s->in_bytes[0] = s->out_bytes = count * 4;
         break;
@@ -245,7 +252,8 @@ step *make_step(ounce_family family) {
         break;
     default: {
         const int is_float = family == OUNCE_SOFTMAX_F32;
-        const ounce_softmax_params p = {random_int(1, 5), random_int(1, random_int(0, 1) ? 30 : 1000), random_float(0.01f, 0.3f),
+        const ounce_softmax_params p = {random_int(1, 5), random_int(1, random_int(0, 1) ? 30 : 1000),
+                                        random_float(0.01f, 0.3f),
                                         1.0f / 256, -128};
         const size_t n = (size_t)(p.rows * p.columns);
         s->p.softmax = p;
@@ -253,7 +261,8 @@ step *make_step(ounce_family family) {
         s->in_bytes[0] = s->out_bytes = n * (is_float ? 4 : 1);
     }
     }
-    if (!s->text[0]) snprintf(s->text, sizeof s->text, "%d elements, op %d", (int)count, s->family == OUNCE_UNARY_F32 ? s->p.unary.op : 0);
+    if (!s->text[0]) snprintf(s->text, sizeof s->text, "%d elements, op %d", (int)count,
+                              s->family == OUNCE_UNARY_F32 ? s->p.unary.op : 0);
     return s;
 }
 

@@ -37,6 +37,13 @@ import Testing
         #expect(ids.allSatisfy { $0.count == 32 && $0.allSatisfy { $0.isHexDigit && !$0.isUppercase } })
     }
 
+    @Test func everyEventIDIsDocumented() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let page = try #require(SmallFile.read(root.appendingPathComponent("docs/protocol.md").path))
+        for event in EventID.allCases { #expect(page.contains(event.rawValue), "\(event)") }
+    }
+
     /// In a mount namespace of one thread, where a socket of ours stands in place of journald's.
     @Test func journalFields() throws {
         guard geteuid() == 0 else { return print("skipped: a mount namespace needs root") }

@@ -1,5 +1,5 @@
-// Int8 convolution without dot products of four: the input pixels of a tile are gathered as int16, and vpmaddwd multiplies
-// pairs exactly (also -128 by -128) into int32.
+// Int8 convolution without dot products of four: the input pixels of a tile are gathered as int16, and vpmaddwd
+// multiplies pairs exactly (also -128 by -128) into int32.
 #if defined(__x86_64__)
 #include "../target.h"
 

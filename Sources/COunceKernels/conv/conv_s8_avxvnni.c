@@ -16,7 +16,8 @@ OUNCE_INLINE in4 in4_load(const int8_t *x) {
 }
 OUNCE_INLINE w64 w64_load(const char *w) { return LOAD(w64, w); }
 OUNCE_INLINE acc16 dot(acc16 a, in4 x, w64 w) {
-    return (acc16){{_mm256_dpbusd_avx_epi32(a.half[0], x, w.half[0]), _mm256_dpbusd_avx_epi32(a.half[1], x, w.half[1])}};
+    return (acc16){{_mm256_dpbusd_avx_epi32(a.half[0], x, w.half[0]),
+                    _mm256_dpbusd_avx_epi32(a.half[1], x, w.half[1])}};
 }
 
 #define OUNCE_BODY_ISA avxvnni

@@ -1,6 +1,6 @@
 // Int8 convolution by dot products of four; compiled once for each instruction set, with the tile sizes that fit its
-// registers. The including file defines acc16 (sixteen int32 lanes), acc_load(), acc_value(), in4 (the same four inputs for
-// each lane), in4_load(), w64, w64_load() (four weights for each lane) and dot(), and TILE_PANEL_BYTES.
+// registers. The including file defines acc16 (sixteen int32 lanes), acc_load(), acc_value(), in4 (the same four
+// inputs for each lane), in4_load(), w64, w64_load() (four weights for each lane) and dot(), and TILE_PANEL_BYTES.
 #include "tile.h"
 
 #define TILE_INPUT int8_t

@@ -10,8 +10,8 @@ OUNCE_INLINE int64_t ounce_conv_pixel_count(const ounce_conv_params *p) {
 
 // The offsets of the first input element and of the output of `size` pixels from `first` on; places past the last pixel
 // repeat it. Returns how many pixels there are.
-OUNCE_INLINE int64_t ounce_conv_offsets(const ounce_conv_params *p, int64_t first, int64_t pixels, int64_t size, int64_t *in,
-                                        int64_t *out) {
+OUNCE_INLINE int64_t ounce_conv_offsets(const ounce_conv_params *p, int64_t first, int64_t pixels, int64_t size,
+                                        int64_t *in, int64_t *out) {
     const int64_t count = ounce_min64(size, pixels - first);
     int64_t x = first % p->out_w, row = first / p->out_w, y = row % p->out_h, image = row / p->out_h;
     for (int64_t m = 0; m < size; m++) {

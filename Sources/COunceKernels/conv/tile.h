@@ -45,7 +45,8 @@ OUNCE_INLINE void make_tile_pixels(const ounce_conv_params *p, const conv_shape 
 // reduction indices (the last one filled up with zeros): [group][16 channels][index in group], int8 or int16.
 #define PANEL_HEADER (OUNCE_LANES * 8)
 OUNCE_INLINE size_t s8_panel_bytes(const conv_shape *s, int64_t group, size_t element) {
-    return PANEL_HEADER + (size_t)(s->rows * s->columns * ounce_ceil_div(s->length, group) * group * OUNCE_LANES) * element;
+    const int64_t padded = ounce_ceil_div(s->length, group) * group;
+    return PANEL_HEADER + (size_t)(s->rows * s->columns * padded * OUNCE_LANES) * element;
 }
 // Float: 16 biases, then [reduction index][16 channels].
 OUNCE_INLINE size_t f32_panel_bytes(const conv_shape *s) {

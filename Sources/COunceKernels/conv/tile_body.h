@@ -46,8 +46,8 @@ OUNCE_INLINE void tile_panels(tile_call *t, const TILE_INPUT *const *x, TILE_OUT
 }
 
 // One unit: the pixels of `pixels` by the block's panels.
-OUNCE_INLINE void tile_unit(tile_call *t, const TILE_INPUT *const *x, TILE_OUTPUT *const *out, int64_t count, int64_t block,
-                            const char *packed) {
+OUNCE_INLINE void tile_unit(tile_call *t, const TILE_INPUT *const *x, TILE_OUTPUT *const *out, int64_t count,
+                            int64_t block, const char *packed) {
     const int64_t end = ounce_min64(t->shape->panels, (block + 1) * TILE_PANELS);
     for (int64_t first = block * TILE_PANELS; first < end;) {
         const int64_t panels = count == 1 ? end - first : ounce_min64(TILE_GROUP, end - first);

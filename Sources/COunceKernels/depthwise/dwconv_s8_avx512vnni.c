@@ -13,7 +13,8 @@ OUNCE_INLINE x64 x64_load(const char *x) { return _mm512_loadu_si512(x); }
 OUNCE_INLINE w64 w64_load(const char *w) { return _mm512_loadu_si512(w); }
 OUNCE_INLINE acc16 dot(acc16 a, x64 x, w64 w) { return _mm512_dpbusd_epi32(a, x, w); }
 
-// Unpacking works inside each 128-bit lane, so the dwords of the four lanes are transposed before it. x + 128 is unsigned.
+// Unpacking works inside each 128-bit lane, so the dwords of the four lanes are transposed before it. x + 128 is
+// unsigned.
 OUNCE_INLINE __m512i load_tap(const int8_t *from) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i shifted = _mm512_xor_si512(_mm512_loadu_si512(from), _mm512_set1_epi8(-128));

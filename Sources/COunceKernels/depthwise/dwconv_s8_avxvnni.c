@@ -18,7 +18,8 @@ OUNCE_INLINE acc16 dot(acc16 a, x64 x, w64 w) {
                     _mm256_dpbusd_avx_epi32(a.half[1], x.half[1], w.half[1])}};
 }
 
-// Unpacking works inside each 128-bit lane, so the dwords of the two lanes are transposed before it. x + 128 is unsigned.
+// Unpacking works inside each 128-bit lane, so the dwords of the two lanes are transposed before it. x + 128 is
+// unsigned.
 OUNCE_INLINE __m256i load_tap(const int8_t *from) {
     const __m256i loaded = LOAD(__m256i, from), shifted = _mm256_xor_si256(loaded, _mm256_set1_epi8(-128));
     return _mm256_permutevar8x32_epi32(shifted, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));

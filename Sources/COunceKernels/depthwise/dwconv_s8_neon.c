@@ -14,8 +14,8 @@ OUNCE_INLINE acc16 add_pairs(acc16 a, int16x8_t low, int16x8_t high) {
                     vaddw_s16(a.quarter[2], vget_low_s16(high)), vaddw_high_s16(a.quarter[3], high)}};
 }
 
-static void pixels_by_channels(const depthwise_view *v, const int8_t *const *in, int8_t *const *out, int64_t first, int count,
-                               int64_t channel, const char *panel, const int64_t *offsets) {
+static void pixels_by_channels(const depthwise_view *v, const int8_t *const *in, int8_t *const *out, int64_t first,
+                               int count, int64_t channel, const char *panel, const int64_t *offsets) {
     const ounce_conv_params *p = &v->p;
     acc16 acc[DEPTHWISE_PIXELS];
     const acc16 start = LOAD(acc16, panel);
@@ -26,7 +26,8 @@ static void pixels_by_channels(const depthwise_view *v, const int8_t *const *in,
     for (; tap + 2 <= taps; tap += 2, w += 32) {
         const int8x16_t wa = vld1q_s8(w), wb = vld1q_s8(w + 16);
         OUNCE_UNROLL for (int m = 0; m < DEPTHWISE_PIXELS; m++) {
-            const int8x16_t a = vld1q_s8(in[m] + offsets[tap] + channel), b = vld1q_s8(in[m] + offsets[tap + 1] + channel);
+            const int8x16_t a = vld1q_s8(in[m] + offsets[tap] + channel),
+                b = vld1q_s8(in[m] + offsets[tap + 1] + channel);
             const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(wa)), high = vmull_high_s8(a, wa);
             acc[m] = add_pairs(acc[m], vmlal_s8(low, vget_low_s8(b), vget_low_s8(wb)), vmlal_high_s8(high, b, wb));
         }

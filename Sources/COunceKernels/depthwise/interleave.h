@@ -1,6 +1,7 @@
-// The int8 depthwise convolutions that multiply several taps by one instruction. GROUP taps (4 int8 or 2 int16) of every
-// channel must lie side by side, so a unit first interleaves the input: `planes` of GROUP kernel rows each (kernel
-// columns where the kernel has one row), four bytes for each place. Kernel columns then read the same plane, shifted.
+// The int8 depthwise convolutions that multiply several taps by one instruction. GROUP taps (4 int8 or 2 int16) of
+// every channel must lie side by side, so a unit first interleaves the input: `planes` of GROUP kernel rows each
+// (kernel columns where the kernel has one row), four bytes for each place. Kernel columns then read the same plane,
+// shifted.
 //   taps of plane g:     rows g * GROUP ... (past the last row: that row again, with zero weights)
 //   terms of an output:  planes x kernel columns
 // Sixteen outputs are computed at a time. With stride 1 and few channels an output row is one flat run of places, whose

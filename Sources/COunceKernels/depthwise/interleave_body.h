@@ -1,6 +1,7 @@
 // Int8 depthwise convolution over interleaved input; compiled once for each instruction set. The including file defines
-// GROUP, POSITIONS (2 or 4 at a time, as registers allow), acc16 with acc_load() and acc_value(), x64 with x64_load() (a place's group for each lane), w64 with w64_load(),
-// dot(), and interleave(taps, count, to): writes [place][GROUP] for at least `count` places, in whole vectors of at most 64.
+// GROUP, POSITIONS (2 or 4 at a time, as registers allow), acc16 with acc_load() and acc_value(), x64 with x64_load()
+// (a place's group for each lane), w64 with w64_load(), dot(), and interleave(taps, count, to): writes [place][GROUP]
+// for at least `count` places, in whole vectors of at most 64.
 #include "interleave.h"
 
 typedef struct {
@@ -82,7 +83,8 @@ void OUNCE_NAME(dwconv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const interleaving s = make_interleaving(p, GROUP);
     for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h, image = row / p->out_h;
+        const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h,
+            image = row / p->out_h;
         const int8_t *in = (const int8_t *)call->in[0] + image * p->in_image + y * p->stride_h * p->in_row +
                            x * p->stride_w * p->in_pixel;
         int8_t *out = (int8_t *)call->out + image * p->out_image + y * p->out_row + x * p->out_pixel;

@@ -21,8 +21,10 @@ static size_t scratch_size(const ounce_conv_params *p, int64_t group) {
     return (size_t)(s.planes * s.plane_places) * 4;
 }
 
-// Each block: 16 start values, 16 scales, then [plane][shift][16][group]. `offset` is what the kernel adds to every input.
-static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, int64_t group, int32_t offset, void *packed) {
+// Each block: 16 start values, 16 scales, then [plane][shift][16][group]. `offset` is what the kernel adds to every
+// input.
+static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, int64_t group, int32_t offset,
+    void *packed) {
     const interleaving s = make_interleaving(p, group);
     const int64_t taps = (int64_t)p->kernel_h * p->kernel_w;
     for (int64_t place = 0; place < s.period; place++) {
@@ -42,7 +44,8 @@ static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, 
                 const int used = inside && tap < s.tap_count;
                 const int8_t value = used ? w[tap * s.shifts + term % s.shifts] : 0;
                 const int16_t wide = value;
-                memcpy(to + i * (4 / group), group == 4 ? (const void *)&value : (const void *)&wide, (size_t)(4 / group));
+                memcpy(to + i * (4 / group), group == 4 ? (const void *)&value : (const void *)&wide,
+                    (size_t)(4 / group));
             }
         }
     }

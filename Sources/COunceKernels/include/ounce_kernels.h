@@ -4,15 +4,16 @@
 // Every kernel of a family gives the same bits for the same step (see docs/adding-a-kernel.md):
 //   - int8: exact int32 accumulators (no saturating pair sums), then the one requantisation rule below;
 //   - float: one accumulator for each output element, started with the bias, fused multiply-adds (fmaf) in ascending
-//     order of the reduction index (kernel row, kernel column, input channel); max is `a > b ? a : b`, min `a < b ? a : b`;
-//     a clamp of float results lets NaN through: v = min > v ? min : v;  v = max < v ? max : v;
+//     order of the reduction index (kernel row, kernel column, input channel);
+//     max is `a > b ? a : b`, min `a < b ? a : b`; a clamp of float results lets NaN through:
+//     v = min > v ? min : v;  v = max < v ? max : v;
 //     which NaN comes out (sign, payload) is the CPU's business;
 //   - no libm: exp, tanh and so on are the polynomials of this module, computed with the same operations everywhere.
 //
 // Requantisation of an int32 accumulator to int8 (rne: round to nearest, ties to even):
 //   v = (float)acc * scale[n];  v = v > lo ? v : lo;  v = v < hi ? v : hi;  q = (int8)(rne(v) + out_zero)
-// with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once. int32 sums
-// wrap around. Zero points and clamps lie in -128...127, scales are finite; pack and run see the same parameters.
+// with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once. int32
+// sums wrap around. Zero points and clamps lie in -128...127, scales are finite; pack and run see the same parameters.
 #ifndef OUNCE_KERNELS_H
 #define OUNCE_KERNELS_H
 
@@ -69,7 +70,8 @@ typedef enum {
 const char *ounce_family_name(ounce_family family);
 
 // Convolution over an input whose padding is already there ("valid"), also fully connected layers (all extents 1 but
-// batch, in_c, out_c). Output pixel (b, y, x) reads input pixels (b, y*stride_h + ky*dilation_h, x*stride_w + kx*dilation_w).
+// batch, in_c, out_c). Output pixel (b, y, x) reads input pixels (b, y*stride_h + ky*dilation_h, x*stride_w +
+// kx*dilation_w).
 typedef struct {
     int32_t batch, in_c, out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, groups;
@@ -80,8 +82,8 @@ typedef struct {
     int32_t in_zero, out_zero, out_min, out_max;  // int8: zero points, clamp of the quantised result
 } ounce_conv_params;
 
-// What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or int8;
-// bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale.
+// What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
+// int8; bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale.
 typedef struct {
     const void *weights;
     const void *bias;
@@ -89,11 +91,11 @@ typedef struct {
 } ounce_conv_weights;
 
 // Pooling; the window is clipped to the input (padding is virtual). Average: the divisor is the number of places in the
-// clipped window, or kernel_h * kernel_w with count_padding. Float average: the sum in ascending order (row, column) from
-// 0, then one division by the divisor as float. Int8 max: same encoding in and out, then clamp to [out_min, out_max]. Int8
-// average: acc = sum(x) - count * in_zero (count: places inside the input), then requantised with scale / divisor
-// (one float division, done once for each divisor). A window with no place inside the input has divisor 1 and the maximum
-// -infinity or out_min; NaN never becomes a maximum.
+// clipped window, or kernel_h * kernel_w with count_padding. Float average: the sum in ascending order (row, column)
+// from 0, then one division by the divisor as float. Int8 max: same encoding in and out, then clamp to [out_min,
+// out_max]. Int8 average: acc = sum(x) - count * in_zero (count: places inside the input), then requantised with scale
+// / divisor (one float division, done once for each divisor). A window with no place inside the input has divisor 1
+// and the maximum -infinity or out_min; NaN never becomes a maximum.
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
@@ -115,9 +117,9 @@ typedef struct {
     float min, max;                      // clamp of the result
 } ounce_binary_params;
 
-// q = clamp(rne((float)(a - zero[0]) * scale[0] + (float)(b - zero[1]) * scale[1]) + out_zero): two products, each rounded,
-// then a rounded sum (not fused), clamped as floats to [out_min - out_zero, out_max - out_zero] before rounding. count
-// elements, no broadcasting. scale[i] = in_scale[i] / out_scale (negative scale[1] subtracts).
+// q = clamp(rne((float)(a - zero[0]) * scale[0] + (float)(b - zero[1]) * scale[1]) + out_zero): two products, each
+// rounded, then a rounded sum (not fused), clamped as floats to [out_min - out_zero, out_max - out_zero] before
+// rounding. count elements, no broadcasting. scale[i] = in_scale[i] / out_scale (negative scale[1] subtracts).
 typedef struct {
     int64_t count;
     int32_t zero[2], out_zero, out_min, out_max;
@@ -143,14 +145,15 @@ typedef struct {
     float alpha, beta;
 } ounce_unary_params;
 
-// out[i] = table[(uint8)in[i]] for int8 in and out. Every unary int8 operator and int8 -> int8 requantisation is a table.
+// out[i] = table[(uint8)in[i]] for int8 in and out. Every unary int8 operator and int8 -> int8 requantisation is a
+// table.
 typedef struct {
     int64_t count;
     int8_t table[256];
 } ounce_lut_params;
 
-// Softmax over the last axis of [rows, columns]: m = max; e = exp(x - m); s = sum with 16 partial sums (partial i: elements
-// i, i + 16, … in ascending order) added pairwise (i + (i+8), then +4, +2, +1); out = e / s.
+// Softmax over the last axis of [rows, columns]: m = max; e = exp(x - m); s = sum with 16 partial sums (partial i:
+// elements i, i + 16, … in ascending order) added pairwise (i + (i+8), then +4, +2, +1); out = e / s.
 // Int8: x - m is (q - max q) * in_scale as float; q = clamp(rne((e / s) / out_scale) + out_zero, -128, 127), clamped as
 // float before rounding.
 typedef struct {
@@ -159,9 +162,9 @@ typedef struct {
     int32_t out_zero;
 } ounce_softmax_params;
 
-// Quantise: q = clamp(rne(x / scale) + zero, -128, 127), NaN gives the zero point; clamped as float before rounding. Dequantise:
-// (float)(q - zero) * scale. With channels > 1, scale and zero point repeat along the last axis of that extent:
-// scales[i % channels].
+// Quantise: q = clamp(rne(x / scale) + zero, -128, 127), NaN gives the zero point; clamped as float before rounding.
+// Dequantise: (float)(q - zero) * scale. With channels > 1, scale and zero point repeat along the last axis of that
+// extent: scales[i % channels].
 typedef struct {
     int64_t count;
     int32_t channels;
@@ -169,9 +172,9 @@ typedef struct {
     const int32_t *zeros;  // [channels]
 } ounce_quantize_params;
 
-// For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole output
-// (fill_count elements) is set to the element `fill` first; such a copy has one unit. Without fill no two indices may name
-// the same output element. Offsets are elements from in[0] and out; fill starts at out.
+// For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole
+// output (fill_count elements) is set to the element `fill` first; such a copy has one unit. Without fill no two
+// indices may name the same output element. Offsets are elements from in[0] and out; fill starts at out.
 typedef struct {
     int32_t element_size, rank;
     int64_t extent[OUNCE_MAX_RANK], in_stride[OUNCE_MAX_RANK], out_stride[OUNCE_MAX_RANK];

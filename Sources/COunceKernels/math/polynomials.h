@@ -1,12 +1,12 @@
-// exp, log, tanh and the logistic function without libm: the same operations in every build, so the same bits. Branch-free,
-// so that compilers vectorise loops over them. NaN gives NaN.
+// exp, log, tanh and the logistic function without libm: the same operations in every build, so the same bits.
+// Branch-free, so that compilers vectorise loops over them. NaN gives NaN.
 #ifndef OUNCE_MATH_H
 #define OUNCE_MATH_H
 
 #include "../common.h"
 
-// e^x = 2^n e^r, n = rne(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor series to r^7 (error below 2^-27). 2^n is applied in
-// two halves, so that results below the normal range round once and those above it become infinite.
+// e^x = 2^n e^r, n = rne(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor series to r^7 (error below 2^-27). 2^n is
+// applied in two halves, so that results below the normal range round once and those above it become infinite.
 OUNCE_INLINE float ounce_exp_inline(float x) {
     x = ounce_clamp(x, -105.0f, 90.0f);
     const float shifted = __builtin_fmaf(x, 1.44269504f, 12582912.0f), n = shifted - 12582912.0f;
@@ -24,8 +24,8 @@ OUNCE_INLINE float ounce_exp_inline(float x) {
     return p * ounce_float((half + 127) << 23) * ounce_float((k - half + 127) << 23);
 }
 
-// x = 2^e m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f): log m = 2 atanh s = f - s (f - R), R from the series of
-// atanh to s^8.
+// x = 2^e m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f): log m = 2 atanh s = f - s (f - R), R from the
+// series of atanh to s^8.
 OUNCE_INLINE float ounce_log_inline(float x) {
     const int tiny = x < 1.17549435e-38f;
     const float normal = tiny ? x * 8388608.0f : x;

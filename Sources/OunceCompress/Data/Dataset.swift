@@ -5,6 +5,8 @@ import OunceRuntime
 /// Samples for a model: one array for each of its inputs, the first axis the samples, and labels where there are any.
 package struct Dataset: Sendable {
     package let count: Int
+    /// Inputs in one sample: more than one where a sample is a sequence of windows, `[count, windows, …]`.
+    package let windows: Int
     /// In the order of the model's inputs; `[count, …]`.
     private let arrays: [Tensor]
     private let inputs: [TensorInfo]
@@ -44,7 +46,8 @@ package struct Dataset: Sendable {
             let alone = inputs.count == 1 && named.count == 1 ? named.first : nil
             guard let array = named.first(where: { $0.name == info.name }) ?? alone else {
                 throw CompressError(
-                    .data, "\(path): holds no array named '\(info.name)' for the model's input; it holds "
+                    .data,
+                    "\(path): holds no array named '\(info.name)' for the model's input; it holds "
                         + named.map { "'\($0.name)'" }.joined(separator: ", "))
             }
             found.append(array.tensor)
@@ -52,33 +55,43 @@ package struct Dataset: Sendable {
         let counts = Set(found.map { $0.shape.dims.first ?? 0 } + (labels.map { [$0.shape.dims.first ?? 0] } ?? []))
         guard let samples = counts.first, counts.count == 1, samples > 0 else {
             throw CompressError(
-                .data, "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
+                .data,
+                "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
                     + counts.sorted().map(String.init).joined(separator: " and "))
         }
+        var windows = 1
         for (tensor, info) in zip(found, inputs) {
             let perSample = tensor.count / samples
             let wanted = Shape(info.shape.dims.map { $0 < 0 ? 1 : $0 }).elementCount ?? 0
             let variable = info.shape.dims.dropFirst().contains { $0 < 0 }
+            if inputs.count == 1, wanted > 0, perSample > wanted, perSample % wanted == 0,
+                tensor.shape.dims.dropFirst(2).elementsEqual(info.shape.dims.dropFirst())
+            {
+                windows = perSample / wanted
+                continue
+            }
             guard perSample == wanted || variable else {
                 throw CompressError(
-                    .data, "\(path): a sample for '\(info.name)' has shape "
+                    .data,
+                    "\(path): a sample for '\(info.name)' has shape "
                         + "\(Shape(Array(tensor.shape.dims.dropFirst()))), the model takes \(info.shape)")
             }
         }
+        self.windows = windows
         arrays = found
         count = min(samples, max(1, limit ?? samples))
     }
 
-    /// One sample as the model's inputs, converted to its element types where that loses nothing.
-    package func sample(_ index: Int) throws(CompressError) -> [Tensor] {
+    /// One sample, or one window of it, as the model's inputs, converted to its element types where that loses nothing.
+    package func sample(_ index: Int, window: Int = 0) throws(CompressError) -> [Tensor] {
         var tensors: [Tensor] = []
         for (array, info) in zip(arrays, inputs) {
-            let bytesPerSample = array.byteCount / max(array.shape[0], 1)
-            let bytes = UnsafeRawBufferPointer(
-                rebasing: array.bytes[(index * bytesPerSample)..<((index + 1) * bytesPerSample)])
+            let size = array.byteCount / max(array.shape[0], 1) / windows
+            let start = (index * windows + window) * size
+            let bytes = UnsafeRawBufferPointer(rebasing: array.bytes[start..<(start + size)])
             // A variable first axis is the batch; other variable axes take the sample's extents.
             var dims = info.shape.dims
-            let own = array.shape.dims.dropFirst()
+            let own = array.shape.dims.dropFirst(windows > 1 ? 2 : 1)
             if dims.dropFirst().contains(where: { $0 < 0 }), own.count == dims.count - 1 {
                 dims = [1] + own
             } else {
@@ -89,7 +102,8 @@ package struct Dataset: Sendable {
                 let converted = Self.converted(tensor, to: info.dtype)
             else {
                 throw CompressError(
-                    .data, "a sample for '\(info.name)' is \(array.dtype) \(Shape(Array(own))), the model takes "
+                    .data,
+                    "a sample for '\(info.name)' is \(array.dtype) \(Shape(Array(own))), the model takes "
                         + "\(info.dtype) \(info.shape)")
             }
             tensors.append(converted)

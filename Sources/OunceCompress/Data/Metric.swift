@@ -42,41 +42,11 @@ package struct Evaluator: Sendable {
         var scores: [Double] = []
         var classes: [Int] = []
         for index in 0..<dataset.count {
-            let inputs = try dataset.sample(index)
-            let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
-            guard let output = outputs.first, let info = model.outputs.first else {
-                throw CompressError(.data, "the model has no output")
-            }
-            let real = Self.real(output, info, model)
-            switch metric {
-            case .top1:
-                let label = try labelOf(index)
-                scores.append(Self.argmax(real) == label ? 1 : 0)
-            case .auc:
-                let label = try labelOf(index)
-                guard label == 0 || label == 1 else {
-                    throw CompressError(.data, "auc takes labels 0 and 1, sample \(index) has \(label)")
-                }
-                classes.append(label)
-                scores.append(try score(real, inputs, model))
-            case .mse:
-                let target = dataset.target(index) ?? inputs.first?.floats() ?? []
-                guard target.count == real.count else {
-                    throw CompressError(
-                        .data, "mse compares \(real.count) outputs with \(target.count) numbers a sample; give labels "
-                            + "of the output's shape")
-                }
-                scores.append(Self.meanSquaredError(real, target))
-            case .fidelity:
-                guard let reference else {
-                    throw CompressError(.data, "fidelity needs a reference model (--reference)")
-                }
-                let expected = try CompressError.wrapping(.data) { try reference.run(inputs) }
-                guard let first = expected.first, let referenceInfo = reference.outputs.first,
-                    first.count == real.count
-                else { throw CompressError(.data, "the reference model's output has another shape") }
-                scores.append(Self.agreement(real, Self.real(first, referenceInfo, reference)))
-            }
+            if metric == .auc { classes.append(try classOf(index)) }
+            // The score of a sample of several windows is the mean over them.
+            var sum = 0.0
+            for window in 0..<dataset.windows { sum += try score(index, window, model, reference) }
+            scores.append(sum / Double(dataset.windows))
             if index % 16 == 15 { progress?(Double(index + 1) / Double(dataset.count)) }
         }
         progress?(1)
@@ -92,6 +62,37 @@ package struct Evaluator: Sendable {
             metric: metric.rawValue, value: mean, samples: scores.count, standardError: (variance / n).squareRoot())
     }
 
+    private func score(_ index: Int, _ window: Int, _ model: Model, _ reference: Model?) throws(CompressError) -> Double
+    {
+        let inputs = try dataset.sample(index, window: window)
+        let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+        guard let output = outputs.first, let info = model.outputs.first else {
+            throw CompressError(.data, "the model has no output")
+        }
+        let real = Self.real(output, info, model)
+        switch metric {
+        case .top1: return Self.argmax(real) == (try labelOf(index)) ? 1 : 0
+        case .auc: return try anomalyScore(real, inputs, model)
+        case .mse:
+            let target = dataset.target(index) ?? inputs.first?.floats() ?? []
+            guard target.count == real.count else {
+                throw CompressError(
+                    .data,
+                    "mse compares \(real.count) outputs with \(target.count) numbers a sample; give labels of the "
+                        + "output's shape")
+            }
+            return Self.meanSquaredError(real, target)
+        case .fidelity:
+            guard let reference else {
+                throw CompressError(.data, "fidelity needs a reference model (--reference)")
+            }
+            let expected = try CompressError.wrapping(.data) { try reference.run(inputs) }
+            guard let first = expected.first, let referenceInfo = reference.outputs.first, first.count == real.count
+            else { throw CompressError(.data, "the reference model's output has another shape") }
+            return Self.agreement(real, Self.real(first, referenceInfo, reference))
+        }
+    }
+
     private func labelOf(_ index: Int) throws(CompressError) -> Int {
         guard let label = dataset.label(index) else {
             throw CompressError(
@@ -100,7 +101,15 @@ package struct Evaluator: Sendable {
         return label
     }
 
-    private func score(_ real: [Float], _ inputs: [Tensor], _ model: Model) throws(CompressError) -> Double {
+    private func classOf(_ index: Int) throws(CompressError) -> Int {
+        let label = try labelOf(index)
+        guard label == 0 || label == 1 else {
+            throw CompressError(.data, "auc takes labels 0 and 1, sample \(index) has \(label)")
+        }
+        return label
+    }
+
+    private func anomalyScore(_ real: [Float], _ inputs: [Tensor], _ model: Model) throws(CompressError) -> Double {
         if real.count == 1 { return Double(real[0]) }
         if real.count == 2 { return Double(real[1]) }
         guard let input = inputs.first, let info = model.inputs.first, input.count == real.count else {

@@ -58,7 +58,8 @@ package struct Compressor: Sendable {
     /// How long each latency is measured.
     private static let measuringSeconds = 0.3
 
-    package init(_ request: CompressionRequest, progress: @escaping @Sendable (CompressionProgress) -> Void = { _ in }) {
+    package init(_ request: CompressionRequest, progress: @escaping @Sendable (CompressionProgress) -> Void = { _ in })
+    {
         self.request = request
         self.progress = progress
         options = request.options
@@ -73,7 +74,8 @@ package struct Compressor: Sendable {
     /// - Throws: `.refused` where no recipe keeps what was asked for, `.recipe` where the one asked for cannot be applied.
     package func run() throws(CompressError) -> Artifact {
         guard request.model.artifact == nil else {
-            throw CompressError(.input, "the model is an Ounce artifact already; compress the float model that it came from")
+            throw CompressError(
+                .input, "the model is an Ounce artifact already; compress the float model that it came from")
         }
         progress(.working("measure the float model", 0))
         let before = try measureFloat()
@@ -99,7 +101,8 @@ package struct Compressor: Sendable {
         }
         guard let picked = Self.best(candidates) else {
             throw CompressError(
-                .refused, "no recipe keeps what was asked for: "
+                .refused,
+                "no recipe keeps what was asked for: "
                     + tried.map { "\($0.recipe): \($0.refusal ?? "")" }.joined(separator: "; "))
         }
         let report = Report(
@@ -147,7 +150,8 @@ package struct Compressor: Sendable {
             try Artifact(graph: graph, provenance: provenance(recipe), report: nil, selfChecks: []).encoded().count
         }
         return Candidate(
-            recipe: recipe, graph: graph, measurement: try measure(model, bytes: bytes, stage: "measure \(recipe.name)"))
+            recipe: recipe, graph: graph, measurement: try measure(model, bytes: bytes, stage: "measure \(recipe.name)")
+        )
     }
 
     // MARK: Choosing
@@ -230,8 +234,15 @@ package struct Compressor: Sendable {
             let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs) }
             checks.append(SelfCheck(inputs: inputs, outputs: outputs))
         }
-        return Artifact(
+        var artifact = Artifact(
             graph: picked.graph, provenance: provenance(picked.recipe), report: report, selfChecks: checks)
+        // The report states the size of the file that it is in: a few digits more or less settle in a second round.
+        for _ in 0..<3 {
+            let bytes = try CompressError.wrapping(.recipe) { try artifact.encoded().count }
+            if artifact.report?.after.bytes == bytes { break }
+            artifact.report?.after.bytes = bytes
+        }
+        return artifact
     }
 
     /// A real sample where there are data, and one of made-up numbers.

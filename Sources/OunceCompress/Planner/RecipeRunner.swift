@@ -26,7 +26,8 @@ struct RecipeRunner {
         guard quantization.activations == .int8 else { return try pass.quantizedWeights(of: graph) }
         guard let calibration else {
             throw CompressError(
-                .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so")
+                .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so"
+            )
         }
         let progress = self.progress
         return try pass.quantized(

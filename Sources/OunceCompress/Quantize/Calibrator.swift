@@ -16,9 +16,10 @@ struct Calibrator {
         instrumented.outputs = order
         let model = try CompressError.wrapping(.recipe) { try Model(graph: instrumented, options: options) }
         var statistics = [ActivationStatistics](repeating: ActivationStatistics(), count: order.count)
+        let total = dataset.count * dataset.windows
         for pass in 0..<2 {
-            for index in 0..<dataset.count {
-                let inputs = try dataset.sample(index)
+            for index in 0..<total {
+                let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
                 let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
                 for (place, output) in outputs.enumerated() where output.dtype == .float32 {
                     let values = output.bytes.bindMemory(to: Float.self)
@@ -29,7 +30,7 @@ struct Calibrator {
                     }
                 }
                 if index % 8 == 7 {
-                    progress?((Double(pass) + Double(index + 1) / Double(dataset.count)) / 2)
+                    progress?((Double(pass) + Double(index + 1) / Double(total)) / 2)
                 }
             }
         }

@@ -46,8 +46,9 @@ struct InputPrecision {
         var sums = [[(sum: Double, squares: Double)]](repeating: [], count: pairs)
         var noise = [Double](repeating: 0, count: pairs)
         var rows = [Int](repeating: 0, count: pairs)
-        for sample in 0..<calibrator.dataset.count {
-            let inputs = try calibrator.dataset.sample(sample)
+        let dataset = calibrator.dataset
+        for index in 0..<dataset.count * dataset.windows {
+            let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
             let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
             for pair in 0..<pairs {
                 let clean = outputs[2 * pair].bytes.bindMemory(to: Float.self)

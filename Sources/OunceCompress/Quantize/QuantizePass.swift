@@ -51,7 +51,8 @@ struct QuantizePass {
 
     private var nothingToDo: CompressError {
         CompressError(
-            .recipe, "the model has no float convolution or fully connected layer that the recipe's layers name; "
+            .recipe,
+            "the model has no float convolution or fully connected layer that the recipe's layers name; "
                 + "'ounce inspect' shows the names")
     }
 
@@ -198,7 +199,8 @@ private struct QuantizedGraphBuilder {
     ) -> [Double] {
         let outputs = weights.shape[0]
         var correction = [Double](repeating: 0, count: outputs)
-        guard let means, let original = weights.elements(Float.self), let rounded = quantized.weights.elements(Int8.self)
+        guard let means, let original = weights.elements(Float.self),
+            let rounded = quantized.weights.elements(Int8.self)
         else { return correction }
         let groups: Int
         if case .conv(let conv) = node.op { groups = max(conv.groups, 1) } else { groups = 1 }

@@ -70,7 +70,8 @@ struct QuantizePlan {
         case .reduce(let reduction, let axes, _):
             let rank = graph[x].shape.rank
             let spatial = Set(1..<max(rank - 1, 1))
-            return available && reduction == .mean && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
+            return available && reduction == .mean
+                && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
         case .binary(let op, _):
             return available && (op == .add || op == .subtract) && graph[inputs[0]].shape == graph[inputs[1]].shape
         default: return false

@@ -64,7 +64,7 @@ struct GraphBuilder {
         }
         let reals = values.enumerated().map { index, value in
             let channel = index / max(stride, 1) % max(extent, 1)
-            return affine.scales[channel] * Float(value - Int(affine.zeroPoints[channel]))
+            return affine.scales[channel] * Float(value &- Int(affine.zeroPoints[channel]))
         }
         guard let result = Tensor(reals, shape: tensor.shape) else { throw .corrupt("a constant of \(tensor.shape)") }
         return result

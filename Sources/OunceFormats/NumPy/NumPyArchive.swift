@@ -10,9 +10,9 @@ package enum NumPyArchive {
     package static func read(
         path: String, maximumBytes: Int = 1 << 34
     ) throws(FormatError) -> [(name: String, tensor: Tensor)] {
-        let file = try MappedFile.map(path: path, maximumBytes: maximumBytes)
+        let file = try FormatError.mapping(path, maximumBytes: maximumBytes)
         do {
-            return try parse(file, maximumBytes: maximumBytes)
+            return try parse(file.storage, maximumBytes: maximumBytes)
         } catch { throw error.inFile(path) }
     }
 
@@ -71,25 +71,15 @@ package enum NumPyArchive {
         return try NumPyFile.parse(content, readableTail: tail)
     }
 
-    /// Replaces the file at `path` by one that holds `arrays`, not compressed.
+    /// The content of a `.npz` file that holds `arrays`, not compressed.
     ///
     /// - Throws: `FormatError` where a name is used twice or empty, or the file would exceed 4 GiB.
-    package static func write(_ arrays: [(name: String, tensor: Tensor)], path: String) throws(FormatError) {
-        var failure: FormatError?
-        let pieces = try ZipWriter.pieces(arrays)
-        let framing = pieces.flatMap(\.framing)
-        framing.withUnsafeBytes { framing in
-            var chunks: [UnsafeRawBufferPointer] = []
-            var offset = 0
-            for piece in pieces {
-                chunks.append(UnsafeRawBufferPointer(rebasing: framing[offset..<offset + piece.framing.count]))
-                if let tensor = piece.tensor { chunks.append(tensor.bytes) }
-                offset += piece.framing.count
-            }
-            do throws(FormatError) {
-                try FileOutput.replace(path: path, with: chunks)
-            } catch { failure = error }
+    package static func serialize(_ arrays: [(name: String, tensor: Tensor)]) throws(FormatError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for piece in try ZipWriter.pieces(arrays) {
+            bytes += piece.framing
+            if let tensor = piece.tensor { bytes += tensor.bytes }
         }
-        if let failure { throw failure }
+        return bytes
     }
 }

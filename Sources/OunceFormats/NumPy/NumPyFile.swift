@@ -8,9 +8,9 @@ package enum NumPyFile {
     ///
     /// - Throws: `FormatError` that names the file.
     package static func read(path: String, maximumBytes: Int = 1 << 34) throws(FormatError) -> Tensor {
-        let file = try MappedFile.map(path: path, maximumBytes: maximumBytes)
+        let file = try FormatError.mapping(path, maximumBytes: maximumBytes)
         do {
-            return try parse(file, readableTail: MappedFile.readableTail(size: file.bytes.count))
+            return try parse(file.storage, readableTail: file.readableTail)
         } catch { throw error.inFile(path) }
     }
 
@@ -18,17 +18,6 @@ package enum NumPyFile {
     package static func parse(bytes: [UInt8]) throws(FormatError) -> Tensor {
         let file = TensorStorage(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
         return try parse(file, readableTail: TensorStorage.slack)
-    }
-
-    /// Replaces the file at `path` by one that holds `tensor`.
-    package static func write(_ tensor: Tensor, path: String) throws(FormatError) {
-        var failure: FormatError?
-        serializeHeader(of: tensor).withUnsafeBytes { header in
-            do throws(FormatError) {
-                try FileOutput.replace(path: path, with: [header, tensor.bytes])
-            } catch { failure = error }
-        }
-        if let failure { throw failure }
     }
 
     /// The content of a `.npy` file that holds `tensor`.

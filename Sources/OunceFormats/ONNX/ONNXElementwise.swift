@@ -7,12 +7,23 @@ extension ONNXTranslation {
         return .value(try emit(.unary(op), [x], node))
     }
 
-    mutating func binary(_ op: BinaryOperator, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
+    mutating func binary(_ op: BinaryOperator, _ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         if let folded = try foldIntegers(op, node) { return folded }
-        return .value(try emit(.binary(op, .none), [try value(node, 0), try value(node, 1)], node))
+        let x = try value(node, 0)
+        var y = try value(node, 1)
+        // Before opset 7 the second operand may lie along axes from `axis` on instead of the last ones.
+        if opset < 7, node.int("broadcast", default: 0) != 0, let axis = node.attribute("axis").map({ Int($0.i) }) {
+            let place = try axes([axis], rank: shape(x).rank)[0]
+            let trailing = shape(x).rank - place - shape(y).rank
+            guard trailing >= 0 else { throw .corrupt("\(shape(y)) does not fit \(shape(x)) from axis \(axis) on") }
+            let copies = shape(y).dims.indices.map { ReshapeDimension.copy($0) }
+            let ones = [ReshapeDimension](repeating: .literal(1), count: trailing)
+            if trailing > 0 { y = try emit(.reshape(copies + ones), [y], node, part: "aligned") }
+        }
+        return .value(try emit(.binary(op, .none), [x, y], node))
     }
 
-    /// Min and Max take any number of inputs.
+    /// Min, Max and Sum take any number of inputs.
     mutating func chain(_ op: BinaryOperator, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
         guard node.proto.input.count > 1 else { return try binding(node, 0) }
         var result = try value(node, 0)
@@ -25,19 +36,34 @@ extension ONNXTranslation {
     }
 
     mutating func clip(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        var bounds: [Float] = [-.infinity, .infinity]
-        if opset < 11 {
-            bounds = [node.float("min", default: bounds[0]), node.float("max", default: bounds[1])]
-        } else {
-            for index in 1...2 where node.input(index) != nil {
-                guard let bound = try constant(node, index)?.floats(), bound.count == 1 else {
-                    throw .unsupported("its bounds are not known on import; export them as constants")
-                }
-                bounds[index - 1] = bound[0]
-            }
+        guard opset >= 11 else {
+            let (low, high) = (node.float("min", default: -.infinity), node.float("max", default: .infinity))
+            return try clip(low, high, node)
         }
-        guard bounds.allSatisfy({ !$0.isNaN }) else { throw .corrupt("a bound is no number") }
-        return try unary(.clip(bounds[0], bounds[1]), node)
+        var bounds: [Float] = [-.infinity, .infinity]
+        for index in 1...2 where node.input(index) != nil {
+            guard let bound = try constant(node, index)?.floats() else { return try clipByValues(node) }
+            guard bound.count == 1 else { throw .corrupt("a bound is no single number") }
+            bounds[index - 1] = bound[0]
+        }
+        return try clip(bounds[0], bounds[1], node)
+    }
+
+    private mutating func clip(_ low: Float, _ high: Float, _ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
+        guard !low.isNaN, !high.isNaN else { throw .corrupt("a bound is no number") }
+        return try unary(.clip(low, high), node)
+    }
+
+    private mutating func clipByValues(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
+        var result = try value(node, 0)
+        if let low = try optionalValue(node, 1) {
+            result = try emit(
+                .binary(.maximum, .none), [result, low], node, part: node.input(2) == nil ? nil : "low")
+        }
+        if let high = try optionalValue(node, 2) {
+            result = try emit(.binary(.minimum, .none), [result, high], node)
+        }
+        return .value(result)
     }
 
     mutating func cast(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
@@ -57,6 +83,7 @@ extension ONNXTranslation {
 
     mutating func dropout(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         node.ignore("ratio", "seed")
+        if opset < 7 { try node.require("is_test", 1) }
         if node.input(2) != nil {
             guard let training = try constant(node, 2)?.doubles(), training == [0] else {
                 throw .unsupported("it is in training mode; export the model for inference")
@@ -69,6 +96,7 @@ extension ONNXTranslation {
         node.ignore("momentum")
         try node.require("training_mode", 0)
         if opset < 9 { try node.require("spatial", 1, default: 1) }
+        if opset < 7 { try node.require("is_test", 1) }
         let epsilon = node.float("epsilon", default: 1e-5)
         guard epsilon.isFinite, epsilon >= 0 else { throw .corrupt("epsilon is \(epsilon)") }
         var inputs: [ValueID?] = []

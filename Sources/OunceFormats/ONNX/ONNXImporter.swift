@@ -6,12 +6,12 @@ import SwiftProtobuf
 /// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
 /// ONNX's order of axes. What is computed from constants alone is computed here.
 package enum ONNXImporter {
-    package static let opsets = 7...22
+    package static let opsets = 6...24
     package static let maximumBytes = 1 << 29
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
     package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = try FileInput.read(path: path, maximumBytes: maximumBytes)
+        let bytes = Array(try FormatError.mapping(path, maximumBytes: maximumBytes).bytes)
         do {
             return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
         } catch { throw error.inFile(path) }

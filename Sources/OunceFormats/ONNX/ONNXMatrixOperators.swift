@@ -42,6 +42,7 @@ extension ONNXTranslation {
 
     mutating func gemm(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         try node.require("transA", 0)
+        if opset < 7 { node.ignore("broadcast") }
         let isTransposed = node.int("transB", default: 0) != 0
         let (alpha, beta) = (node.float("alpha", default: 1), node.float("beta", default: 1))
         let x = try value(node, 0)

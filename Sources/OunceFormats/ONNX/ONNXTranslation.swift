@@ -32,8 +32,8 @@ struct ONNXTranslation {
 
     mutating func translate(_ proto: ONNXGraphProto) throws(FormatError) -> Graph {
         guard proto.node.count <= GraphBuilder.maximumNodes, proto.initializer.count <= GraphBuilder.maximumTensors,
-            proto.input.count <= GraphBuilder.maximumTensors
-        else { throw FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) nodes") }
+            proto.input.count <= GraphBuilder.maximumTensors, proto.output.count <= 1 << 12
+        else { throw FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) nodes, or too many tensors") }
         for initializer in proto.initializer {
             try collecting("initializer", at: initializer.name, outputs: [initializer.name]) {
                 (translation) throws(ImportFailure) in
@@ -92,22 +92,25 @@ struct ONNXTranslation {
 
     private mutating func addOutput(_ output: ONNXValueInfoProto) throws(ImportFailure) {
         if case .missing = bindings[output.name] { return }
+        guard !laterOutputs.contains(output.name) else {
+            throw .unsupported("it is not the first output of its operator, and only that is made")
+        }
         var id = try value(output.name)
-        let graph = builder.graph
-        if graph[id].name != output.name {
-            if graph.inputs.contains(id) || graph.outputs.contains(id) || graph[id].constant != nil {
-                let copy = graph[id].shape.dims.indices.map { ReshapeDimension.copy($0) }
-                id = try builder.emit(
-                    .reshape(copy), [id], name: output.name, output: output.name, encoding: graph[id].encoding)
+        let (made, encoding) = (type(id), builder.graph[id].encoding)
+        if builder.graph[id].name != output.name {
+            let isTaken = builder.graph.inputs.contains(id) || builder.graph.outputs.contains(id)
+            if isTaken || builder.graph[id].constant != nil {
+                let copy = made.shape.dims.indices.map { ReshapeDimension.copy($0) }
+                id = try builder.emit(.reshape(copy), [id], name: output.name, output: output.name, encoding: encoding)
             } else {
                 builder.graph[id].name = output.name
             }
         }
         if output.hasType, output.type.hasTensorType, let declared = DType(onnx: Int(output.type.tensorType.elemType)),
-            declared != builder.graph[id].dtype
+            declared != made.dtype
         {
             throw .unsupported(
-                "it is declared \(declared) and computed as \(builder.graph[id].dtype); export quantised outputs as int8"
+                "it is declared \(declared) and computed as \(made.dtype); export quantised outputs as int8"
             )
         }
         builder.graph.outputs.append(id)
@@ -131,7 +134,8 @@ struct ONNXTranslation {
         var dependsOnMissing = false
         for input in node.proto.input where !input.isEmpty {
             if laterOutputs.contains(input) {
-                throw .unsupported("it uses '\(input)', an output that only its first operator would give")
+                throw .unsupported(
+                    "it uses '\(input)', which is not the first output of its operator, and only that is made")
             }
             guard let binding = bindings[input] else {
                 throw .corrupt("the input '\(input)' is made by no earlier node")

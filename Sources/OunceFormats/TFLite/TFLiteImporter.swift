@@ -8,7 +8,7 @@ package enum TFLiteImporter {
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
     package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = try FileInput.read(path: path, maximumBytes: maximumBytes)
+        let bytes = Array(try FormatError.mapping(path, maximumBytes: maximumBytes).bytes)
         do {
             return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
         } catch { throw error.inFile(path) }

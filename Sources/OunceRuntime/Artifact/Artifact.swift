@@ -109,7 +109,10 @@ extension Artifact {
     ///
     /// - Throws: `.io` where it cannot be opened, `.corrupt` with what is wrong where it is no sound artifact.
     package static func open(path: String) throws(RuntimeError) -> Artifact {
-        let file = try MappedFile(path: path)
+        let file: MappedFile
+        do {
+            file = try MappedFile(path: path)
+        } catch { throw RuntimeError(.io, error.description) }
         do {
             return try decode(file)
         } catch {

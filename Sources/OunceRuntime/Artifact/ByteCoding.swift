@@ -51,7 +51,9 @@ struct ByteReader {
     /// - Parameter width: bytes that one entry takes at least; a count that cannot fit is refused before allocation.
     mutating func count(width: Int) throws(RuntimeError) -> Int {
         let count = Int(try integer(UInt32.self))
-        guard count <= (bytes.count - position) / max(width, 1) else { throw damaged("a list of \(count) does not fit") }
+        guard count <= (bytes.count - position) / max(width, 1) else {
+            throw damaged("a list of \(count) does not fit")
+        }
         return count
     }
     mutating func list<T>(

@@ -42,11 +42,14 @@ enum OpCoding {
             writer.put(UInt8(10))
             writer.putList(dimensions) { writer, dimension in
                 switch dimension {
-                case .literal(let extent): writer.put(UInt8(0))
+                case .literal(let extent):
+                    writer.put(UInt8(0))
                     writer.put(extent)
-                case .copy(let axis): writer.put(UInt8(1))
+                case .copy(let axis):
+                    writer.put(UInt8(1))
                     writer.put(axis)
-                case .infer: writer.put(UInt8(2))
+                case .infer:
+                    writer.put(UInt8(2))
                     writer.put(0)
                 }
             }

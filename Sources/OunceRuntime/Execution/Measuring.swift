@@ -48,7 +48,9 @@ extension Model {
     /// - Parameters:
     ///   - inputs: in the order of the model's inputs; nil measures with zeros and extents of 1 for unknown ones.
     ///   - seconds: how long, after a short warm-up; at least three runs.
-    package func measureLatency(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError) -> LatencyStatistics {
+    package func measureLatency(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError)
+        -> LatencyStatistics
+    {
         let session = try preparedSession(given)
         let start = Self.now()
         repeat { session.run() } while Self.now() - start < seconds / 5

@@ -77,7 +77,8 @@ final class Plan: Sendable {
     private static func check(_ bytes: Int, limit: Int?, what: String) throws(RuntimeError) {
         guard let limit, bytes > limit else { return }
         throw RuntimeError(
-            .memory, "\(what) take \(bytes) bytes, the device profile allows \(limit); raise its memory or take a "
+            .memory,
+            "\(what) take \(bytes) bytes, the device profile allows \(limit); raise its memory or take a "
                 + "smaller model or batch")
     }
 
@@ -105,7 +106,8 @@ final class Plan: Sendable {
                 let units = kernel.entry.pointee.units
             else {
                 throw RuntimeError(
-                    .unsupported, "\(step.node): no kernel of \(String(cString: ounce_family_name(family))) takes this step")
+                    .unsupported,
+                    "\(step.node): no kernel of \(String(cString: ounce_family_name(family))) takes this step")
             }
             var packed: PackedWeights?
             if let stepWeights = step.weights {

@@ -35,7 +35,8 @@ final class Session: @unchecked Sendable {
         records = .allocate(capacity: plan.steps.count)
         for (index, step) in plan.steps.enumerated() {
             let call = ounce_call(
-                params: step.parameters.pointer, packed: step.packed.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? nil,
+                params: step.parameters.pointer,
+                packed: step.packed.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? nil,
                 in: (
                     step.inputs.first.map(address) ?? nil,
                     step.inputs.count > 1 ? address(step.inputs[1]) : nil

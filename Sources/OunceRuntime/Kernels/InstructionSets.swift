@@ -45,7 +45,8 @@ package struct InstructionSets: Sendable, Hashable {
         }
         guard available.mask & 1 << UInt32(index) != 0 else {
             throw RuntimeError(
-                .unsupported, "OUNCE_ISA is '\(limit)', which this CPU lacks; it has "
+                .unsupported,
+                "OUNCE_ISA is '\(limit)', which this CPU lacks; it has "
                     + available.names.joined(separator: ", "))
         }
         return InstructionSets(mask: mask & (1 << UInt32(index + 1)) &- 1)

@@ -200,7 +200,9 @@ enum Scalar {
     }
 
     static func store(_ scalar: Scalar, _ pointer: UnsafeMutableRawPointer, _ index: Int, _ dtype: DType) {
-        func put<T>(_ value: T) { pointer.storeBytes(of: value, toByteOffset: index * MemoryLayout<T>.size, as: T.self) }
+        func put<T>(_ value: T) {
+            pointer.storeBytes(of: value, toByteOffset: index * MemoryLayout<T>.size, as: T.self)
+        }
         let real: Double
         let integer: Int64
         switch scalar {

@@ -33,7 +33,8 @@ struct Lowering {
         }
         guard problems.isEmpty else {
             throw RuntimeError(
-                .unsupported, "no kernel can run \(problems.count == 1 ? "this step" : "these steps"): "
+                .unsupported,
+                "no kernel can run \(problems.count == 1 ? "this step" : "these steps"): "
                     + problems.joined(separator: "; "))
         }
         for output in graph.outputs { outputBuffers.append(try outputBuffer(for: output)) }

@@ -62,7 +62,7 @@ package final class HTTPServer: Sendable {
 
     /// Accepts no more, lets what is under way end, and closes. Blocks for `deadline` at most.
     package func shutdown(deadline: Duration) {
-        core.startDraining()
+        guard core.startDraining() else { return }
         try? channel.close().wait()
         group.next().execute { [registry] in registry.value.drain() }
         let end = ContinuousClock.now + deadline

@@ -25,7 +25,8 @@ final class ServerCore: Sendable {
 
     var isDraining: Bool { draining.load(ordering: .acquiring) }
 
-    func startDraining() { draining.store(true, ordering: .releasing) }
+    /// False where it had started already.
+    func startDraining() -> Bool { !draining.exchange(true, ordering: .acquiringAndReleasing) }
 
     /// Counts bytes that a body will take. False: there is no room, and nothing was counted.
     func reserve(bytes: Int) -> Bool {

@@ -16,8 +16,23 @@ package final class UnixSocket: Sendable {
     package let path: String
     /// Bound, not listening yet.
     package let descriptor: Int32
-    private let device: dev_t
-    private let inode: ino_t
+    private let identity: Identity
+
+    /// Tells this socket from one that another process bound at the same path later. File systems use inode numbers
+    /// again at once, hence the time.
+    private struct Identity: Equatable {
+        let device: dev_t
+        let inode: ino_t
+        let changed: Int
+        let changedNanoseconds: Int
+
+        init(_ status: stat) {
+            device = status.st_dev
+            inode = status.st_ino
+            changed = status.st_ctim.tv_sec
+            changedNanoseconds = status.st_ctim.tv_nsec
+        }
+    }
 
     /// Binds `path`. A socket that nobody listens on any more is replaced; a live one, and anything that is no socket,
     /// is left alone.
@@ -52,14 +67,13 @@ package final class UnixSocket: Sendable {
         }
         self.path = path
         descriptor = socket
-        device = status.st_dev
-        inode = status.st_ino
+        identity = Identity(status)
     }
 
     /// Removes the path where it is still the socket that was bound here.
     package func unlinkIfOurs() {
         var status = stat()
-        if lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode { unlink(path) }
+        if lstat(path, &status) == 0, Identity(status) == identity { unlink(path) }
     }
 
     private static func removeStale(_ path: String) throws(SocketError) {

@@ -6,6 +6,8 @@ package enum AtomicFile {
     package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(SystemError) {
         let parts = split(path)
         let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
+        // What a killed process of the same number left.
+        unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
         do throws(SystemError) {

@@ -4,11 +4,9 @@ import Glibc
 package enum InstalledFiles {
     /// The path of this program; nil where /proc is not there.
     package static var executable: String? {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let length = buffer.withUnsafeMutableBytes { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { readlink("/proc/self/exe", $0.baseAddress, $0.count) }
-        }
-        return length > 0 ? String(decoding: buffer.prefix(length), as: UTF8.self) : nil
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = readlink("/proc/self/exe", &buffer, buffer.count)
+        return length > 0 ? String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
 
     /// Folders that may hold `profiles`, `recipes` and `models`: `$OUNCE_SHARE`, `../share/ounce` from this program,

@@ -2,7 +2,7 @@ import Logging
 
 /// Each kind of event that the journal can be asked for, with its 128-bit id (`journalctl MESSAGE_ID=…`).
 ///
-/// docs/journal.md explains them. An id is never changed or used again.
+/// docs/protocol.md explains them. An id is never changed or used again.
 package enum EventID: String, Sendable, CaseIterable {
     case started = "acd14a6b174d4e70af2a484c2432e8cd"
     case stopping = "81d7ab40096a4b5d9609b5a04b10b693"

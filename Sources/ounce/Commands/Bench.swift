@@ -19,21 +19,21 @@ struct Bench: ParsableCommand {
         var kernel: String
         var threads: Int
         var macs: Int
-        var median_ms: Double
+        var medianMs: Double
         var share: Double
     }
 
     struct Result: Encodable {
-        var median_ms: Double
-        var p10_ms: Double
-        var p90_ms: Double
-        var p99_ms: Double
+        var medianMs: Double
+        var p10Ms: Double
+        var p90Ms: Double
+        var p99Ms: Double
         var runs: Int
         var threads: Int
         var macs: Int
         var gops: Double
-        var memory_bytes: Int
-        var instruction_sets: [String]
+        var memoryBytes: Int
+        var instructionSets: [String]
         var layers: [Layer]?
     }
 
@@ -49,33 +49,34 @@ struct Bench: ParsableCommand {
             let table = steps.map {
                 Layer(
                     node: $0.node, kernel: $0.kernel, threads: $0.threads, macs: $0.macs,
-                    median_ms: $0.medianMilliseconds, share: total > 0 ? $0.medianMilliseconds / total : 0)
+                    medianMs: $0.medianMilliseconds, share: total > 0 ? $0.medianMilliseconds / total : 0)
             }
             let result = Result(
-                median_ms: latency.medianMilliseconds, p10_ms: latency.p10Milliseconds,
-                p90_ms: latency.p90Milliseconds, p99_ms: latency.p99Milliseconds, runs: latency.runs,
+                medianMs: latency.medianMilliseconds, p10Ms: latency.p10Milliseconds,
+                p90Ms: latency.p90Milliseconds, p99Ms: latency.p99Milliseconds, runs: latency.runs,
                 threads: latency.threads, macs: macs, gops: Double(2 * macs) / (latency.medianMilliseconds * 1e6),
-                memory_bytes: model.memoryBytes, instruction_sets: model.instructionSets, layers: layers ? table : nil)
+                memoryBytes: model.memoryBytes, instructionSets: model.instructionSets, layers: layers ? table : nil)
             options.json ? try JSONOutput.write(result) : write(result)
         }
     }
 
     private func write(_ result: Result) {
         print(
-            "median \(Text.milliseconds(result.median_ms))  p10 \(Text.milliseconds(result.p10_ms))  "
-                + "p90 \(Text.milliseconds(result.p90_ms))  p99 \(Text.milliseconds(result.p99_ms))  "
+            "median \(Text.milliseconds(result.medianMs))  p10 \(Text.milliseconds(result.p10Ms))  "
+                + "p90 \(Text.milliseconds(result.p90Ms))  p99 \(Text.milliseconds(result.p99Ms))  "
                 + "(\(result.runs) runs, \(result.threads) thread\(result.threads == 1 ? "" : "s"))")
         print(
             "\(Text.count(result.macs)) MACs, \(Text.number(result.gops, 1)) GOP/s, memory "
-                + "\(Text.bytes(result.memory_bytes)), kernels may use \(result.instruction_sets.joined(separator: ", "))")
+                + "\(Text.bytes(result.memoryBytes)), kernels may use \(result.instructionSets.joined(separator: ", "))"
+        )
         guard let layers = result.layers else { return }
         print()
         var table = Table(header: ["step", "kernel", "threads", "MACs", "time", "share", "GOP/s"])
         for layer in layers {
             table.add([
                 String(layer.node.suffix(48)), layer.kernel, "\(layer.threads)", Text.count(layer.macs),
-                Text.milliseconds(layer.median_ms), Text.number(layer.share * 100, 1) + " %",
-                layer.macs > 0 ? Text.number(Double(2 * layer.macs) / (layer.median_ms * 1e6), 1) : "",
+                Text.milliseconds(layer.medianMs), Text.number(layer.share * 100, 1) + " %",
+                layer.macs > 0 ? Text.number(Double(2 * layer.macs) / (layer.medianMs * 1e6), 1) : "",
             ])
         }
         table.write()

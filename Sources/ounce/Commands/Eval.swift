@@ -47,7 +47,8 @@ struct Eval: ParsableCommand {
             } else {
                 print(
                     "\(accuracy.metric) \(Text.accuracy(metric, accuracy.value)) ± "
-                        + "\(Text.accuracy(metric, accuracy.standardError)) (\(accuracy.samples) samples, one standard error)")
+                        + "\(Text.accuracy(metric, accuracy.standardError)) (\(accuracy.samples) samples, one standard error)"
+                )
             }
         }
     }

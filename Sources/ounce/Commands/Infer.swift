@@ -3,6 +3,7 @@ import OunceCompress
 import OunceFormats
 import OunceGraph
 import OunceRuntime
+import OunceSystem
 
 struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,8 +34,9 @@ struct Infer: ParsableCommand {
             let dataset = try Dataset(path: input, inputs: model.inputs)
             var collected = [[UInt8]](repeating: [], count: model.outputs.count)
             var types: [TensorType] = []
-            for index in 0..<dataset.count {
-                let results = try model.run(try dataset.sample(index))
+            for index in 0..<dataset.count * dataset.windows {
+                let results = try model.run(
+                    try dataset.sample(index / dataset.windows, window: index % dataset.windows))
                 types = results.map { TensorType($0.dtype, $0.shape) }
                 for (place, result) in results.enumerated() { collected[place].append(contentsOf: result.bytes) }
             }
@@ -42,7 +44,8 @@ struct Infer: ParsableCommand {
             for (place, info) in model.outputs.enumerated() {
                 // The samples become the first axis; an output's own batch axis of 1 gives way to it.
                 let own = types[place].shape.dims
-                let shape = Shape([dataset.count] + (own.first == 1 ? own.dropFirst() : own[...]))
+                let samples = dataset.windows > 1 ? [dataset.count, dataset.windows] : [dataset.count]
+                let shape = Shape(samples + (own.first == 1 ? own.dropFirst() : own[...]))
                 let storage = collected[place].withUnsafeBytes { bytes in
                     TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
                 }
@@ -52,19 +55,23 @@ struct Infer: ParsableCommand {
                 tensors.append((info.name, tensor))
             }
             if output.hasSuffix(".npz") {
-                try NumPyArchive.write(tensors, path: output)
+                try AtomicFile.write(try NumPyArchive.serialize(tensors), to: output)
             } else if let first = tensors.first {
-                try NumPyFile.write(first.tensor, path: output)
+                try AtomicFile.write(NumPyFile.serialize(first.tensor), to: output)
             }
             let written = output.hasSuffix(".npz") ? tensors : Array(tensors.prefix(1))
             let result = Result(
                 samples: dataset.count,
-                outputs: written.map { .init(name: $0.name, datatype: $0.tensor.dtype.name, shape: $0.tensor.shape.dims) },
+                outputs: written.map {
+                    .init(name: $0.name, datatype: $0.tensor.dtype.name, shape: $0.tensor.shape.dims)
+                },
                 output: output)
             if options.json {
                 try JSONOutput.write(result)
             } else {
-                for entry in written { print("\(entry.name) \(entry.tensor.dtype.name) \(entry.tensor.shape) -> \(output)") }
+                for entry in written {
+                    print("\(entry.name) \(entry.tensor.dtype.name) \(entry.tensor.shape) -> \(output)")
+                }
             }
         }
     }

@@ -1,11 +1,12 @@
 import FoundationEssentials
 import OunceCompress
 
-/// One JSON document on stdout, keys sorted.
+/// One JSON document on stdout, keys sorted and in snake_case.
 enum JSONOutput {
     static func write(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 }

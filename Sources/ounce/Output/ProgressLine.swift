@@ -28,7 +28,8 @@ final class ProgressLine: Sendable {
             let filled = percent * 30 / 100
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
             let elapsed = time(nil) - state.started
-            let left = percent > 0 && percent < 100 && elapsed > 1 ? "  \(elapsed * (100 - percent) / percent) s left" : ""
+            let left =
+                percent > 0 && percent < 100 && elapsed > 1 ? "  \(elapsed * (100 - percent) / percent) s left" : ""
             Failure.write("\r\u{1B}[K\(bar) \(percent) %  \(stage)\(left)")
         }
     }

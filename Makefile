@@ -1,0 +1,50 @@
+# make run   builds Ounce, compresses the built-in model for this machine and serves it until Ctrl-C
+# make demo  the same, but ends after one request
+# make test  runs every test
+# make install DESTDIR=… PREFIX=/usr   puts programs, shipped files and units in place
+
+PREFIX ?= /usr
+BUILD = .build/release
+SHARE = $(DESTDIR)$(PREFIX)/share/ounce
+SWIFT_BUILD = swift build -c release -j $(shell nproc)
+
+.PHONY: run demo test build lint dependencies install clean
+
+run: dependencies build
+	@Tools/demo --serve
+
+demo: dependencies build
+	@Tools/demo
+
+build:
+	@$(SWIFT_BUILD) --product ounce
+	@$(SWIFT_BUILD) --product ounced
+
+dependencies:
+	@Tools/install-dependencies libsystemd-dev libyaml-dev pkg-config curl
+
+test: dependencies
+	@Tools/install-dependencies python3 clang qemu-user-static gcc-aarch64-linux-gnu
+	$(SWIFT_BUILD) --build-tests
+	swift test -c release --skip-build
+	Tests/OunceKernels/run.sh
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	.ci/check-imports
+
+install:
+	install -D -m 755 $(BUILD)/ounce $(DESTDIR)$(PREFIX)/bin/ounce
+	install -D -m 755 $(BUILD)/ounced $(DESTDIR)$(PREFIX)/bin/ounced
+	install -d $(SHARE)/profiles $(SHARE)/recipes $(SHARE)/models $(DESTDIR)/etc/ounce
+	install -m 644 Config/profiles/*.yaml $(SHARE)/profiles
+	install -m 644 Config/recipes/*.yaml $(SHARE)/recipes
+	install -m 644 Config/models/* $(SHARE)/models
+	test -e $(DESTDIR)/etc/ounce/ounce.yaml || install -m 644 Config/ounce.yaml $(DESTDIR)/etc/ounce/ounce.yaml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/*.service systemd/*.socket
+	install -D -m 644 systemd/ounce.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/ounce.conf
+	install -D -m 644 systemd/ounce.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ounce.conf
+
+clean:
+	swift package clean
+	rm -rf run

@@ -1,0 +1,110 @@
+"""Makes small ONNX models for the tests of OunceFormats. Needs the onnx package; run in this folder."""
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+node = helper.make_node
+
+
+def constant(name, values, dtype):
+    return numpy_helper.from_array(np.array(values, dtype), name)
+
+
+def save(name, opset, nodes, inputs, outputs, constants):
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
+        [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, f"{name}.onnx")
+
+
+FLOAT = TensorProto.FLOAT
+weights = (np.arange(4 * 2 * 3 * 3) % 23 - 11).reshape(4, 2, 3, 3)
+
+# Activations in uint8, weights int8 for each output channel, bias int32.
+save(
+    "qdq",
+    13,
+    [
+        node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        node("DequantizeLinear", ["xq", "xs", "xz"], ["xd"]),
+        node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0),
+        node("DequantizeLinear", ["b", "bs"], ["bd"], axis=0),
+        node("Conv", ["xd", "wd", "bd"], ["c"], pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], ["r"]),
+        node("QuantizeLinear", ["r", "rs", "rz"], ["rq"]),
+        node("MaxPool", ["rq"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("DequantizeLinear", ["p", "rs", "rz"], ["y"]),
+    ],
+    [("x", FLOAT, ["N", 2, 6, 6])],
+    [("y", FLOAT, ["N", 4, 3, 3])],
+    [
+        constant("xs", 0.5, np.float32),
+        constant("xz", 100, np.uint8),
+        constant("w", weights, np.int8),
+        constant("ws", [0.5, 0.25, 0.125, 1], np.float32),
+        constant("wz", [0, 0, 0, 0], np.int8),
+        constant("b", [4, -4, 8, -8], np.int32),
+        constant("bs", [0.25, 0.125, 0.0625, 0.5], np.float32),
+        constant("rs", 0.25, np.float32),
+        constant("rz", 0, np.uint8),
+    ],
+)
+
+# The batch is computed from the input's shape, as PyTorch writes view(x.size(0), -1).
+save(
+    "shapes",
+    13,
+    [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "zero"], ["n"], axis=0),
+        node("Unsqueeze", ["n", "axes"], ["n1"]),
+        node("Concat", ["n1", "rest"], ["shape"], axis=0),
+        node("Relu", ["x"], ["r"]),
+        node("Reshape", ["r", "shape"], ["f"]),
+        node("Gemm", ["f", "w", "b"], ["g"], alpha=2.0, beta=0.5),
+        node("Identity", ["g"], ["y"]),
+        node("Identity", ["g"], ["z"]),
+    ],
+    [("x", FLOAT, ["N", 3, 2, 2])],
+    [("y", FLOAT, ["N", 5]), ("z", FLOAT, ["N", 5])],
+    [
+        constant("zero", 0, np.int64),
+        constant("axes", [0], np.int64),
+        constant("rest", [-1], np.int64),
+        constant("w", np.arange(60).reshape(12, 5), np.float32),
+        constant("b", [[1, 2, 3, 4, 5]], np.float32),
+    ],
+)
+
+# Attributes that later versions made inputs; a softmax over several axes; a last window that is only partly filled.
+save(
+    "old",
+    8,
+    [
+        node("Pad", ["x"], ["p"], pads=[0, 0, 1, 0, 0, 0, 0, 2], value=1.5),
+        node("Slice", ["p"], ["s"], axes=[3, 1], starts=[1, 0], ends=[9999, -1]),
+        node("Clip", ["s"], ["c"], min=-1.0, max=1.0),
+        node("MaxPool", ["c"], ["m"], kernel_shape=[2, 3], strides=[2, 2]),
+        node("Dropout", ["m"], ["d"], ratio=0.5),
+        node("Softmax", ["d"], ["t"]),
+        node("Unsqueeze", ["t"], ["u"], axes=[0]),
+        node("Squeeze", ["u"], ["y"], axes=[0, 1]),
+    ],
+    [("x", FLOAT, [1, 3, 4, 5])],
+    [("y", FLOAT, [2, 2, 2])],
+    [],
+)
+save(
+    "ceil",
+    13,
+    [node("AveragePool", ["x"], ["y"], kernel_shape=[3], strides=[2], pads=[1, 0], ceil_mode=1)],
+    [("x", FLOAT, [1, 2, 7])],
+    [("y", FLOAT, [1, 2, 4])],
+    [],
+)
