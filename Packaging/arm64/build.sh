@@ -83,7 +83,7 @@ in_sid /usr/libexec/swift/bin/clang --target=aarch64-linux-gnu --sysroot="$cache
 for product in ounce ounced; do
     PKG_CONFIG_PATH=$cache/sysroot/usr/lib/aarch64-linux-gnu/pkgconfig in_sid /usr/libexec/swift/bin/swift build \
         --configuration release --product "$product" --scratch-path "$cache/build" --disable-automatic-resolution \
-        --skip-update --swift-sdks-path "$cache/sdk" --swift-sdk aarch64-unknown-linux-gnu --static-swift-stdlib \
+        --swift-sdks-path "$cache/sdk" --swift-sdk aarch64-unknown-linux-gnu --static-swift-stdlib \
         -Xlinker "$cache/glibc_compat.o" ${OUNCE_BUILD_OPTIONS:-}
     cp "$cache/build/aarch64-unknown-linux-gnu/release/$product" "$cache/bin/"
 done
