@@ -36,7 +36,7 @@ unpack toolchain sid --include=swiftlang,g++ --architectures=amd64,arm64 --extra
     set -e
     mkdir "$1/arm64"
     cd "$1/arm64"
-    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download swiftlang:arm64 libswiftlang:arm64
+    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root download swiftlang:arm64 libswiftlang:arm64
     for package in *.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x --strip-components=4 --wildcards \
             --exclude="*/lib/swift/host*" "./usr/libexec/swift/lib/swift*"
