@@ -31,6 +31,12 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
         } catch { throw FormatError(.io, error.description) }
     }
 
+    /// A copy of the whole file at `path`.
+    static func content(_ path: String, maximumBytes: Int) throws(FormatError) -> [UInt8] {
+        let file = try mapping(path, maximumBytes: maximumBytes)
+        return withExtendedLifetime(file) { Array(file.bytes) }
+    }
+
     /// The same error with the file that it concerns in front.
     func inFile(_ path: String) -> FormatError { FormatError(code, "\(path): \(message)") }
 }

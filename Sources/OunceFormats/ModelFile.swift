@@ -6,7 +6,7 @@ package enum ModelFile {
     ///
     /// - Throws: `FormatError` that names the file and lists everything in it that is not supported.
     package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = Array(try FormatError.mapping(path, maximumBytes: ONNXImporter.maximumBytes).bytes)
+        let bytes = try FormatError.content(path, maximumBytes: ONNXImporter.maximumBytes)
         do {
             return try parse(bytes: bytes, name: name(ofPath: path))
         } catch { throw error.inFile(path) }

@@ -27,7 +27,7 @@ package struct Dataset: Sendable {
     ) throws(CompressError) {
         self.inputs = inputs
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
-        hash = sha256Hex(file.bytes)
+        hash = withExtendedLifetime(file) { sha256Hex(file.bytes) }
         var named: [(name: String, tensor: Tensor)]
         if path.hasSuffix(".npy") {
             named = [("", try CompressError.wrapping(.input) { try NumPyFile.read(path: path) })]

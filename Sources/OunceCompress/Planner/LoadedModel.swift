@@ -19,8 +19,9 @@ package struct LoadedModel: Sendable {
     package init(path: String) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
         byteCount = file.bytes.count
-        hash = sha256Hex(file.bytes)
-        if Artifact.isArtifact(file.bytes) {
+        let isArtifact: Bool
+        (hash, isArtifact) = withExtendedLifetime(file) { (sha256Hex(file.bytes), Artifact.isArtifact(file.bytes)) }
+        if isArtifact {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
             artifact = opened
             graph = opened.graph

@@ -21,6 +21,7 @@ struct Calibrator {
             for index in 0..<total {
                 let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
                 let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+                defer { withExtendedLifetime(outputs) {} }
                 for (place, output) in outputs.enumerated() where output.dtype == .float32 {
                     let values = output.bytes.bindMemory(to: Float.self)
                     if pass == 0 {

@@ -50,6 +50,8 @@ struct InputPrecision {
         for index in 0..<dataset.count * dataset.windows {
             let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
             let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+            // The pointers below are into the outputs.
+            defer { withExtendedLifetime(outputs) {} }
             for pair in 0..<pairs {
                 let clean = outputs[2 * pair].bytes.bindMemory(to: Float.self)
                 let noisy = outputs[2 * pair + 1].bytes.bindMemory(to: Float.self)

@@ -11,7 +11,7 @@ package enum ONNXImporter {
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
     package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = Array(try FormatError.mapping(path, maximumBytes: maximumBytes).bytes)
+        let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
         do {
             return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
         } catch { throw error.inFile(path) }

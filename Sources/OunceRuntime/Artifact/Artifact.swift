@@ -114,7 +114,7 @@ extension Artifact {
             file = try MappedFile(path: path)
         } catch { throw RuntimeError(.io, error.description) }
         do {
-            return try decode(file)
+            return try withExtendedLifetime(file) { () throws(RuntimeError) in try decode(file) }
         } catch {
             throw RuntimeError(error.code, "\(path): \(error.message)")
         }
