@@ -82,7 +82,7 @@ in_sid /usr/libexec/swift/bin/clang --target=aarch64-linux-gnu --sysroot="$cache
     -c "$PWD/Packaging/arm64/glibc_compat.c" -o "$cache/glibc_compat.o"
 for product in ounce ounced; do
     PKG_CONFIG_PATH=$cache/sysroot/usr/lib/aarch64-linux-gnu/pkgconfig in_sid /usr/libexec/swift/bin/swift build \
-        --configuration release --product "$product" --scratch-path "$cache/build" --disable-automatic-resolution \
+        --configuration release --product "$product" --scratch-path "$cache/build" \
         --swift-sdks-path "$cache/sdk" --swift-sdk aarch64-unknown-linux-gnu --static-swift-stdlib \
         -Xlinker "$cache/glibc_compat.o" ${OUNCE_BUILD_OPTIONS:-}
     cp "$cache/build/aarch64-unknown-linux-gnu/release/$product" "$cache/bin/"
