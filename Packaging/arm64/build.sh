@@ -84,6 +84,6 @@ for product in ounce ounced; do
     PKG_CONFIG_PATH=$cache/sysroot/usr/lib/aarch64-linux-gnu/pkgconfig in_sid /usr/libexec/swift/bin/swift build \
         --configuration release --product "$product" --scratch-path "$cache/build" \
         --swift-sdks-path "$cache/sdk" --swift-sdk aarch64-unknown-linux-gnu --static-swift-stdlib \
-        -Xlinker "$cache/glibc_compat.o" ${OUNCE_BUILD_OPTIONS:-}
+        -Xlinker "$cache/glibc_compat.o"
     cp "$cache/build/aarch64-unknown-linux-gnu/release/$product" "$cache/bin/"
 done
