@@ -8,8 +8,7 @@ package struct ActivationStatistics: Sendable {
     package private(set) var minimum = Float.infinity
     package private(set) var maximum = -Float.infinity
     private var histogram: [Int] = []
-    /// The histogram with each sample's values weighted by one over the sample's energy.
-    private var relativeHistogram: [Double] = []
+    private var moments: ClippingMoments?
     /// Sum over all samples and places, for each channel (last axis).
     private var channelSums: [Double] = []
     private var rows = 0
@@ -39,25 +38,18 @@ package struct ActivationStatistics: Sendable {
     /// Second pass: how often each part of the range occurs.
     package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
-        if histogram.isEmpty {
-            histogram = [Int](repeating: 0, count: Self.bins)
-            relativeHistogram = [Double](repeating: 0, count: Self.bins)
-        }
+        if histogram.isEmpty { histogram = [Int](repeating: 0, count: Self.bins) }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
-        var energy = 0.0
-        for value in values where value.isFinite { energy += Double(value) * Double(value) }
-        let weight = energy > 0 ? 1 / energy : 0
         histogram.withUnsafeMutableBufferPointer { counts in
-            relativeHistogram.withUnsafeMutableBufferPointer { weights in
-                for value in values where value.isFinite {
-                    // No number where the range is hardly one, or all there is.
-                    let place = (value - low) * factor
-                    let bin = place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0
-                    counts[bin] += 1
-                    weights[bin] += weight
-                }
+            for value in values where value.isFinite {
+                // No number where the range is hardly one, or all there is.
+                let place = (value - low) * factor
+                counts[place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0] += 1
             }
         }
+        var moments = self.moments.take() ?? ClippingMoments(minimum: minimum, maximum: maximum)
+        moments.add(values)
+        self.moments = moments
     }
 
     package var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
@@ -103,40 +95,27 @@ package struct ActivationStatistics: Sendable {
         return (low, high)
     }
 
-    /// The range with the least squared error of rounding and clipping, found by moving one end at a time. The error counts
-    /// relative to each sample's energy: one loud sample among quiet ones must not set the scale for all.
+    /// The range with the least mean squared error of rounding and clipping, found by moving one end at a time.
     private func leastErrorRange() -> (Float, Float) {
-        guard !histogram.isEmpty else { return (minimum, maximum) }
+        guard let moments else { return (minimum, maximum) }
         var range = (low: min(minimum, 0), high: max(maximum, 0))
-        var best = error(low: range.low, high: range.high)
-        let shares = stride(from: Float(1), through: 0.2, by: -0.0125)
+        func error(_ low: Float, _ high: Float) -> Double {
+            moments.squaredError(low: low, high: high, scale: Double(Self.grid(low: low, high: high).scale))
+        }
+        var best = error(range.low, range.high)
+        let shares = (0..<160).map { Float(1 - Double($0) * 0.00625) }
         for _ in 0..<3 {
             let before = best
-            for share in shares {
-                let candidate = error(low: range.low, high: max(maximum, 0) * share)
-                if candidate < best { (best, range.high) = (candidate, max(maximum, 0) * share) }
+            for high in shares.map({ max(maximum, 0) * $0 }) {
+                let candidate = error(range.low, high)
+                if candidate < best { (best, range.high) = (candidate, high) }
             }
-            if minimum < 0 {
-                for share in shares {
-                    let candidate = error(low: minimum * share, high: range.high)
-                    if candidate < best { (best, range.low) = (candidate, minimum * share) }
-                }
+            for low in shares.map({ minimum * $0 }) where minimum < 0 {
+                let candidate = error(low, range.high)
+                if candidate < best { (best, range.low) = (candidate, low) }
             }
             if best >= before { break }
         }
         return range
-    }
-
-    private func error(low: Float, high: Float) -> Double {
-        let grid = Self.grid(low: low, high: high)
-        let (scale, zero) = (grid.scale, Float(grid.zeroPoint))
-        var sum = 0.0
-        for bin in 0..<Self.bins where relativeHistogram[bin] > 0 {
-            let value = minimum + (Float(bin) + 0.5) * binWidth
-            let q = max(-128, min(127, (value / scale).rounded(.toNearestOrEven) + zero))
-            let difference = Double(value - (q - zero) * scale)
-            sum += difference * difference * relativeHistogram[bin]
-        }
-        return sum
     }
 }
