@@ -36,6 +36,8 @@ struct ONNXExport {
     private var tensors: [Key: String] = [:]
     private var aliases: [ValueID: Alias] = [:]
     private var grids: [ValueID: [String]] = [:]
+    /// Quantised values before their QuantizeLinear; exact where that changes no number.
+    private var floats: [ValueID: (name: String, isExact: Bool)] = [:]
 
     init(_ graph: Graph, isSymmetric: Bool) {
         self.graph = graph
@@ -86,55 +88,75 @@ struct ONNXExport {
             form: form == .real ? .real : before.form)
     }
 
-    /// The name of an ONNX tensor with the value's numbers and its axes in `order`.
-    mutating func tensor(_ value: ValueID, _ wanted: Form = .real, order: [Int]) throws(FormatError) -> String {
-        var key = Key(id: value, form: wanted, order: order)
+    /// What a form of a value comes down to once aliases are followed.
+    private func key(_ value: ValueID, _ form: Form, _ order: [Int]) -> Key {
+        var key = Key(id: value, form: form, order: order)
         if let alias = aliases[value] {
-            key = Key(
-                id: alias.source, form: alias.form == .real ? .real : wanted,
-                order: order.map { alias.permutation[$0] })
+            key.id = alias.source
+            key.order = order.map { alias.permutation[$0] }
+            if alias.form == .real { key.form = .real }
         }
-        let id = key.id
-        if grid(id) == nil { key.form = .stored }
+        if grid(key.id) == nil { key.form = .stored }
+        return key
+    }
+
+    /// The name of an ONNX tensor with the value's numbers and its axes in `order`.
+    mutating func tensor(_ value: ValueID, _ form: Form = .real, order: [Int]) throws(FormatError) -> String {
+        let key = key(value, form, order)
         if let known = tensors[key] { return known }
-        let name = graph[id].name
-        let own = orders[id] ?? Array(graph[id].shape.dims.indices)
-        let made: String
-        if let constant = graph[id].constant {
-            guard let permuted = constant.permuted(key.order) else {
-                throw FormatError(.invalidArgument, "\(name): \(key.order) is no order of its axes")
-            }
-            if key.form == .real {
-                made = try dequantize(constant: id, as: permuted, order: key.order)
-            } else {
-                made = initializer(permuted, name: name)
-            }
-        } else if key.form == .real, key.order == own {
-            made = try dequantize(try tensor(id, .stored, order: own), id, order: own)
-        } else {
-            guard tensors[Key(id: id, form: .stored, order: own)] != nil else {
-                throw FormatError(.invalidArgument, "\(name) is used before it is made")
-            }
-            let place = own.inverted
-            let moved = emit(
-                "Transpose", [try tensor(id, key.form, order: own)], name: "\(name)_Transpose",
-                output: "\(name)_transposed", ["perm": .integers(key.order.map { place[$0] })])
-            if key.form == .real {
-                // Readers find a DequantizeLinear right before them.
-                made = try dequantize(try quantize(moved, id, order: key.order), id, order: key.order)
-            } else {
-                made = moved
-            }
-        }
+        let made = try make(key)
         tensors[key] = made
         return made
     }
 
-    /// Says that the float tensor `name` holds the value that `id` stands for; quantises it where that has a grid.
-    mutating func define(_ id: ValueID, as name: String, order: [Int]) throws(FormatError) {
+    /// As `tensor`, for operators that only move numbers: between two of them nothing is quantised again.
+    mutating func movableTensor(_ value: ValueID, order: [Int]) throws(FormatError) -> String {
+        let key = key(value, .real, order)
+        if key.form == .real, let float = floats[key.id], float.isExact, orders[key.id] == key.order {
+            return float.name
+        }
+        return try tensor(value, order: order)
+    }
+
+    private mutating func make(_ key: Key) throws(FormatError) -> String {
+        let id = key.id
+        let name = graph[id].name
+        let own = orders[id] ?? Array(graph[id].shape.dims.indices)
+        if let constant = graph[id].constant {
+            guard let permuted = constant.permuted(key.order) else {
+                throw FormatError(.invalidArgument, "\(name): \(key.order) is no order of its axes")
+            }
+            let stored = initializer(permuted, name: name)
+            return key.form == .real ? try dequantize(stored, id, order: key.order) : stored
+        }
+        if key.order == own {
+            if key.form == .real { return try dequantize(try tensor(id, .stored, order: own), id, order: own) }
+            guard let float = floats[id] else {
+                throw FormatError(.invalidArgument, "\(name) is used before it is made")
+            }
+            return try quantize(float.name, id, order: own)
+        }
+        let source = key.form == .real ? try movableTensor(id, order: own) : try tensor(id, .stored, order: own)
+        let place = own.inverted
+        let moved = emit(
+            "Transpose", [source], name: "\(name)_Transpose", output: "\(name)_transposed",
+            ["perm": .integers(key.order.map { place[$0] })])
+        // Readers of reals find a DequantizeLinear right before them.
+        return key.form == .real
+            ? try dequantize(try quantize(moved, id, order: key.order), id, order: key.order) : moved
+    }
+
+    /// Says that the float tensor `name` holds the value that `id` stands for; what has a grid is quantised when that is
+    /// asked for.
+    ///
+    /// - Parameter isExact: all numbers in it lie on the grid.
+    mutating func define(_ id: ValueID, as name: String, isExact: Bool = false, order: [Int]) throws(FormatError) {
         orders[id] = order
-        let stored = grid(id) == nil ? name : try quantize(name, id, order: order)
-        tensors[Key(id: id, form: .stored, order: order)] = stored
+        if grid(id) == nil {
+            tensors[Key(id: id, form: .stored, order: order)] = name
+        } else {
+            floats[id] = (name, isExact)
+        }
     }
 
     /// Names of scale and zero point of the value's grid.

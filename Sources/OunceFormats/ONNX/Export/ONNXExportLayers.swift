@@ -48,8 +48,7 @@ extension ONNXExport {
             let moved = constant.reshaped(Shape([constant.shape[0]] + shape.dims.dropFirst()))?.permuted(order)?
                 .reshaped(constant.shape)
         else { throw FormatError(.invalidArgument, "\(graph[id].name) is not of \(shape)") }
-        guard grid(id) != nil else { return initializer(moved, name: graph[id].name) }
-        return try dequantize(constant: id, as: moved, order: [0, 1])
+        return try dequantize(initializer(moved, name: graph[id].name), id, order: [0, 1])
     }
 
     mutating func pooling(_ node: Node, _ x: ValueID, _ pool: Pooling) throws(FormatError) {
@@ -68,7 +67,7 @@ extension ONNXExport {
             attributes["count_include_pad"] = .integer(pool.countIncludesPadding ? 1 : 0)
         }
         try finish(
-            node, pool.kind == .max ? "MaxPool" : "AveragePool", [try tensor(x, order: order)], attributes,
+            node, pool.kind == .max ? "MaxPool" : "AveragePool", [try input(x, of: node, order)], attributes,
             activation: pool.activation, order: order)
     }
 

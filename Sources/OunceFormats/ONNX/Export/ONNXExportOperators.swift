@@ -26,7 +26,7 @@ extension ONNXExport {
             if graph[x].encoding == graph[output].encoding, unquantized.contains(x) == unquantized.contains(output) {
                 alias(output, of: x, permutation)
             } else {
-                let source = try tensor(x, order: identity)
+                let source = try input(x, of: node, identity)
                 try finish(
                     node, "Transpose", [source], ["perm": .integers(permutation)], order: Array(0..<rank(output)))
             }
@@ -77,7 +77,7 @@ extension ONNXExport {
         let name = graph[output].name
         guard activation != .none else {
             let made = emit(type, inputs, name: node.name, output: name, attributes)
-            return try define(output, as: made, order: order)
+            return try define(output, as: made, isExact: movesNumbers(node), order: order)
         }
         let linear = emit(type, inputs, name: node.name, output: "\(name)_linear", attributes)
         let (low, high) = activation.bounds

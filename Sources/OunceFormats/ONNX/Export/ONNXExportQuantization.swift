@@ -28,13 +28,6 @@ extension ONNXExport {
             output: "\(value.name)_dequantized", axis(grid, order))
     }
 
-    /// The reals of a quantised constant, whose axes are in `order` in `numbers`.
-    mutating func dequantize(
-        constant id: ValueID, as numbers: Tensor, order: [Int]
-    ) throws(FormatError) -> String {
-        try dequantize(initializer(numbers, name: graph[id].name), id, order: order)
-    }
-
     /// The bias of a layer as reals; int32 ones count in units of the input's scale times the weights'.
     mutating func bias(_ node: Node) throws(FormatError) -> String? {
         guard node.inputs.count > 2, let id = node.inputs[2] else { return nil }

@@ -2,20 +2,37 @@ import OunceGraph
 
 // Operators that move numbers.
 extension ONNXExport {
+    /// Whether every number of the node's output is one of an input's, on the same grid.
+    func movesNumbers(_ node: Node) -> Bool {
+        switch node.op {
+        case .reshape, .transpose, .slice, .concat: break
+        case .pad(_, _, let value): guard value == 0 else { return false }
+        case .pool(let pool): guard pool.kind == .max, pool.activation == .none else { return false }
+        default: return false
+        }
+        let encoding = graph[node.outputs[0]].encoding
+        return node.inputs.allSatisfy { id in id.map { graph[$0].encoding == encoding } ?? true }
+    }
+
+    /// An input of an operator that may move numbers.
+    mutating func input(_ id: ValueID, of node: Node, _ order: [Int]) throws(FormatError) -> String {
+        movesNumbers(node) ? try movableTensor(id, order: order) : try tensor(id, order: order)
+    }
+
     mutating func concat(_ node: Node, _ x: ValueID, axis: Int) throws(FormatError) {
         let parts = node.inputs.compactMap { $0 }
         let first = parts.first { graph[$0].constant == nil } ?? x
         let order = order(first)
         let place = try place(axis, of: first, node)
         var inputs: [String] = []
-        for part in parts { inputs.append(try tensor(part, order: order)) }
+        for part in parts { inputs.append(try input(part, of: node, order)) }
         try finish(node, "Concat", inputs, ["axis": .integer(place)], order: order)
     }
 
     mutating func slice(_ node: Node, _ x: ValueID, _ ranges: [SliceRange]) throws(FormatError) {
         let order = order(x)
         let cut = order.indices.filter { !ranges[order[$0]].isAll }
-        let source = try tensor(x, order: order)
+        let source = try input(x, of: node, order)
         guard !cut.isEmpty else { return try finish(node, "Identity", [source], order: order) }
         let taken = cut.map { ranges[order[$0]] }
         let inputs = [
@@ -31,7 +48,7 @@ extension ONNXExport {
     ) throws(FormatError) {
         let order = order(x)
         var inputs = [
-            try tensor(x, order: order),
+            try input(x, of: node, order),
             integers(order.map { before[$0] } + order.map { after[$0] }, name: "\(node.name)_pads"),
         ]
         if graph[x].dtype == .float32 || graph[x].encoding.affine != nil {
@@ -55,7 +72,7 @@ extension ONNXExport {
                 order = Array(order.indices)
             }
         }
-        let source = try tensor(x, order: order)
+        let source = try input(x, of: node, order)
         let extents = try extents(node, dimensions, of: shape, order, source)
         try finish(node, "Reshape", [source, extents], order: Array(0..<rank(output)))
     }
