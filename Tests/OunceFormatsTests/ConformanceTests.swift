@@ -38,7 +38,7 @@ import Testing
     }
 
     private func expectDeclaredOutputs(of graph: Graph, in path: String) throws(FormatError) {
-        let bytes = try FileInput.read(path: path, maximumBytes: 1 << 24)
+        let bytes = try FormatError.content(path, maximumBytes: 1 << 24)
         guard let model = try? ONNXModelProto(serializedBytes: bytes) else { return }
         for (id, output) in zip(graph.outputs, model.graph.output) {
             let declared = output.type.tensorType.shape.dim.map { $0.dimValue > 0 ? Int($0.dimValue) : -1 }

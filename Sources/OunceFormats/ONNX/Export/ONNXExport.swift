@@ -22,6 +22,12 @@ struct ONNXExport {
         var form: Form
     }
 
+    private struct Names {
+        var taken: Set<String> = []
+        /// How many were made from each name.
+        var counts: [String: Int] = [:]
+    }
+
     let graph: Graph
     let isSymmetric: Bool
     let consumers: [ValueID: [Int]]
@@ -30,7 +36,8 @@ struct ONNXExport {
     /// Flattened values whose elements are in another order, which the weights that read them follow.
     var flattened: [ValueID: (shape: Shape, order: [Int])] = [:]
     private var proto = ONNXGraphProto()
-    private var taken: Set<String> = []
+    private var taken = Names()
+    private var nodeNames = Names()
     /// Axis `i` of the ONNX tensor is axis `orders[id][i]` of the value.
     private var orders: [ValueID: [Int]] = [:]
     private var tensors: [Key: String] = [:]
@@ -44,7 +51,7 @@ struct ONNXExport {
         self.isSymmetric = isSymmetric
         consumers = graph.consumers()
         unquantized = isSymmetric ? SymmetricGrids.valuesReadAsFloats(graph) : []
-        for id in graph.inputs + graph.outputs { taken.insert(graph[id].name) }
+        for id in graph.inputs + graph.outputs { taken.taken.insert(graph[id].name) }
     }
 
     mutating func run() throws(FormatError) -> ONNXGraphProto {
@@ -174,13 +181,14 @@ struct ONNXExport {
     // MARK: Parts of the file
 
     /// `name`, or one made from it that nothing else has.
-    mutating func unique(_ name: String) -> String {
-        let base = name.isEmpty ? "tensor" : name
+    mutating func unique(_ name: String) -> String { Self.unique(name.isEmpty ? "tensor" : name, &taken) }
+
+    private static func unique(_ base: String, _ names: inout Names) -> String {
         var candidate = base
-        var count = 1
-        while !taken.insert(candidate).inserted {
+        while !names.taken.insert(candidate).inserted {
+            let count = names.counts[base, default: 0] + 1
+            names.counts[base] = count
             candidate = "\(base)_\(count)"
-            count += 1
         }
         return candidate
     }
@@ -191,7 +199,7 @@ struct ONNXExport {
     ) -> String {
         var node = ONNXNodeProto()
         node.opType = type
-        node.name = name
+        node.name = Self.unique(name.isEmpty ? type : name, &nodeNames)
         node.input = inputs
         node.output = [unique(output)]
         node.attribute = attributes.sorted { $0.key < $1.key }.map { $1.proto(name: $0) }
@@ -232,20 +240,13 @@ struct ONNXExport {
     /// Gives the outputs their names: by renaming what makes them, or by an Identity where that has a name to keep.
     private mutating func finishOutputs() throws(FormatError) {
         var names: [String: String] = [:]
-        let made = Set(proto.node.flatMap(\.output))
         for id in graph.outputs {
             let name = graph[id].name
             let current = try tensor(id, .stored, order: Array(graph[id].shape.dims.indices))
-            let isFree = made.contains(current) || proto.node.last?.output.first == current
-            if isFree, names[current] == nil {
+            if names[current] == nil, proto.node.contains(where: { $0.output.first == current }) {
                 names[current] = name
             } else {
-                var node = ONNXNodeProto()
-                node.opType = "Identity"
-                node.name = "\(name)_Identity"
-                node.input = [current]
-                node.output = [name]
-                proto.node.append(node)
+                names[emit("Identity", [current], name: "\(name)_Identity", output: name)] = name
             }
             proto.output.append(describe(id))
         }

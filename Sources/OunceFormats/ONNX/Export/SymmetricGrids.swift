@@ -6,7 +6,8 @@ import OunceGraph
 enum SymmetricGrids {
     /// The graph with every grid symmetric and biases in float. Integer inputs and outputs keep the grids that the
     /// model's users know; a change of grid stands behind or before them.
-    static func applied(to graph: Graph) throws(FormatError) -> Graph {
+    static func applied(to original: Graph) throws(FormatError) -> Graph {
+        let graph = withImpliedRelu(original)
         var result = graph
         for index in graph.nodes.indices { floatBias(&result, node: index, of: graph) }
         for index in graph.values.indices {
