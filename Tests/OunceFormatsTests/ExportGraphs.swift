@@ -78,7 +78,8 @@ struct ExportGraphs {
             .batchNormalization(axis: -1, epsilon: 1e-3),
             [x, g.floats([9]), g.floats([9]), g.floats([9]), g.floats([9], in: 0.5...2)])
         let unary: [UnaryOperator] = [
-            .clip(-1, .infinity), .clip(-.infinity, 1), .leakyRelu(0.1), .sigmoid, .exp, .log, .sqrt, .negate, .abs, .tanh,
+            .clip(-1, .infinity), .clip(-.infinity, 1), .leakyRelu(0.1), .sigmoid, .exp, .log, .sqrt, .negate, .abs,
+            .tanh,
             .hardSwish, .hardSigmoid(alpha: 0.3, beta: 0.4),
         ]
         for op in unary { x = try g.node(.unary(op), [op == .log || op == .sqrt ? g.positive(x) : x]) }
@@ -129,7 +130,8 @@ struct ExportGraphs {
         let shape = g.graph[x].shape
         let sideShape = g.graph[side].shape
         x = try g.node(
-            .slice([.all, SliceRange(start: shape[1] - sideShape[1]), SliceRange(start: shape[2] - sideShape[2]), .all]),
+            .slice([.all, SliceRange(start: shape[1] - sideShape[1]), SliceRange(start: shape[2] - sideShape[2]), .all]
+            ),
             [x], encoding: grid(0.03, -128))
         x = try g.node(.binary(.add, .none), [x, side], encoding: grid(0.05, -100))
         x = try g.node(.pad(before: [0, 0, 0, 1], after: [0, 1, 0, 0], value: 0), [x], encoding: grid(0.05, -100))

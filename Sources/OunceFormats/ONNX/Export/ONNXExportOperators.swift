@@ -58,7 +58,9 @@ extension ONNXExport {
     }
 
     /// The permutation to channels-first.
-    static func channelsFirst(_ rank: Int) -> [Int] { rank < 3 ? Array(0..<rank) : [0, rank - 1] + Array(1..<rank - 1) }
+    static func channelsFirst(_ rank: Int) -> [Int] {
+        rank < 3 ? Array(0..<rank) : [0, rank - 1] + Array(1..<rank - 1)
+    }
 
     /// Where an axis of `id` lies in the ONNX tensor.
     func place(_ axis: Int, of id: ValueID, _ node: Node) throws(FormatError) -> Int {

@@ -89,11 +89,13 @@ enum SymmetricGrids {
             first.append(Node(name: "\(value.name)_symmetric", op: .quantize, inputs: [id], outputs: [symmetric]))
         }
         guard !changed.isEmpty else { return }
-        graph.nodes = first + graph.nodes.map { node in
-            var node = node
-            node.inputs = node.inputs.map { id in id.map { changed[$0] ?? $0 } }
-            return node
-        }
+        graph.nodes =
+            first
+            + graph.nodes.map { node in
+                var node = node
+                node.inputs = node.inputs.map { id in id.map { changed[$0] ?? $0 } }
+                return node
+            }
     }
 
     private static func regridOutputs(_ graph: inout Graph, as original: Graph) {
