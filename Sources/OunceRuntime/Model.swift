@@ -171,7 +171,8 @@ package final class Model: Sendable {
                 if let limit = options.memoryLimit, state.memoryBytes + size > limit {
                     throw RuntimeError(
                         .memory,
-                        "one more run of \(name) at a time takes \(size) bytes, more than the device profile's memory leaves")
+                        "one more run of \(name) at a time takes \(size) bytes, more than the device profile's memory leaves"
+                    )
                 }
                 state.sessionBytes += size
                 return .success((plan, nil))

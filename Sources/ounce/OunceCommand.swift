@@ -9,7 +9,7 @@ struct OunceCommand: ParsableCommand {
             "Makes a neural network small enough for the board it runs on, and looks after the daemon that serves it.",
         version: Ounce.version,
         subcommands: [
-            Compress.self, DeviceCommand.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self, Status.self,
-            Reload.self,
+            Compress.self, DeviceCommand.self, Inspect.self, Eval.self, Infer.self, Bench.self, Check.self, Export.self,
+            Status.self, Reload.self,
         ])
 }

@@ -38,9 +38,8 @@ import Testing
     }
 
     private func expectDeclaredOutputs(of graph: Graph, in path: String) throws(FormatError) {
-        guard let file = try? MappedFile(path: path, maximumBytes: 1 << 24),
-            let model = try? ONNXModelProto(serializedBytes: Array(file.bytes))
-        else { return }
+        let bytes = try FormatError.content(path, maximumBytes: 1 << 24)
+        guard let model = try? ONNXModelProto(serializedBytes: bytes) else { return }
         for (id, output) in zip(graph.outputs, model.graph.output) {
             let declared = output.type.tensorType.shape.dim.map { $0.dimValue > 0 ? Int($0.dimValue) : -1 }
             let made = graph[id].shape.dims
