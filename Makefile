@@ -7,6 +7,8 @@ PREFIX ?= /usr
 BUILD = .build/release
 SHARE = $(DESTDIR)$(PREFIX)/share/ounce
 SWIFT_BUILD = swift build -c release -j $(shell nproc)
+# Swift unoptimised, so that every check is in; the kernels optimised, so that real models run in seconds.
+TEST_FLAGS = -Xcc -O2 -j $(shell nproc)
 
 .PHONY: run demo test build lint dependencies install clean
 
@@ -25,8 +27,8 @@ dependencies:
 
 test: dependencies
 	@Tools/install-dependencies python3 clang qemu-user-static gcc-aarch64-linux-gnu
-	$(SWIFT_BUILD) --build-tests
-	swift test -c release --skip-build
+	swift build --build-tests $(TEST_FLAGS)
+	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh
 
 lint:

@@ -58,10 +58,13 @@ package struct Quantization: Sendable, Hashable {
     /// Decibels of signal over quantisation noise below which a layer that reads the model's input keeps that input in
     /// float; 0: never. Of no effect on float activations.
     package let minInputSQNR: Double
+    /// Whether small layers that make the model's output compute in float. Of no effect on float activations.
+    package let floatOutput: Bool
 
     package init(
         activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
-        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30
+        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30,
+        floatOutput: Bool = true
     ) {
         self.activations = activations
         self.perChannel = perChannel
@@ -69,6 +72,7 @@ package struct Quantization: Sendable, Hashable {
         self.layers = layers
         self.keepFloat = keepFloat
         self.minInputSQNR = minInputSQNR
+        self.floatOutput = floatOutput
     }
 
     /// Whether the layer of this name is to be quantised.
@@ -88,6 +92,7 @@ package struct Quantization: Sendable, Hashable {
             "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
+            "float_output": .bool(floatOutput),
         ])
     }
 }

@@ -25,6 +25,17 @@ package enum DType: UInt8, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Where the zero point of quantised values lies; nil: anywhere in int32.
+    var zeroPointRange: ClosedRange<Int32>? {
+        switch self {
+        case .int8: -128...127
+        case .uint8: 0...255
+        case .int16: -32768...32767
+        case .uint16: 0...65535
+        default: nil
+        }
+    }
+
     package var isFloat: Bool { self == .float32 || self == .float16 || self == .float64 }
 
     package var isInteger: Bool { !isFloat && self != .bool }

@@ -37,6 +37,9 @@ extension Graph {
         guard defined.count == inputs.count, inputs.allSatisfy({ values.indices.contains($0.index) }) else {
             throw GraphError(.invalidStructure, at: name, "the inputs of the model are not distinct values")
         }
+        guard Set(inputs.map { self[$0].name }).count == inputs.count else {
+            throw GraphError(.invalidStructure, at: name, "two inputs of the model have the same name")
+        }
         for (index, value) in values.enumerated() {
             let id = ValueID(index)
             if let constant = value.constant {
@@ -88,14 +91,21 @@ extension Graph {
                 throw GraphError(.invalidShape, at: value.name, "quantised along axis \(axis) of \(value.shape)")
             }
             extent = value.shape[axis]
+            guard extent > 0 else {
+                throw GraphError(.invalidShape, at: value.name, "quantised along axis \(axis) of \(value.shape)")
+            }
         } else {
             extent = 1
         }
-        guard affine.scales.count == affine.zeroPoints.count, extent < 0 || affine.scales.count == extent else {
+        guard affine.scales.count == affine.zeroPoints.count, affine.scales.count == extent else {
             throw GraphError(.invalidShape, at: value.name, "\(affine.scales.count) scales for \(extent) channels")
         }
         guard affine.scales.allSatisfy({ $0.isFinite && $0 > 0 }) else {
             throw GraphError(.invalidType, at: value.name, "a quantisation scale is not a positive number")
+        }
+        guard let range = value.dtype.zeroPointRange else { return }
+        guard affine.zeroPoints.allSatisfy(range.contains) else {
+            throw GraphError(.invalidType, at: value.name, "a zero point is no \(value.dtype) number")
         }
     }
 }

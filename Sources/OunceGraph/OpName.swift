@@ -44,13 +44,17 @@ extension Op {
     }
 }
 
+extension ElementFunction {
+    package var name: String { "\(self)" }
+}
+
 extension UnaryOperator {
     package var name: String {
         switch self {
         case .clip: "clip"
         case .leakyRelu: "leakyRelu"
         case .hardSigmoid: "hardSigmoid"
-        case .function(let function): "\(function)"
+        case .function(let function): function.name
         default: "\(self)"
         }
     }

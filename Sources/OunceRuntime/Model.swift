@@ -45,6 +45,8 @@ package final class Model: Sendable {
         /// Most recently used last.
         var plans: [(shapes: [Shape], plan: Plan, idle: [Session])] = []
         var sessionBytes = 0
+
+        var memoryBytes: Int { weights.values.reduce(0) { $0 + $1.bytes.count } + sessionBytes }
     }
     private static let maximumPlans = 4
     private static let maximumIdleSessions = 4
@@ -78,11 +80,7 @@ package final class Model: Sendable {
     }
 
     /// Bytes that weights, plans and arenas take now.
-    package var memoryBytes: Int {
-        state.withLock { state in
-            state.weights.values.reduce(0) { $0 + $1.bytes.count } + state.sessionBytes
-        }
-    }
+    package var memoryBytes: Int { state.withLock { $0.memoryBytes } }
 
     /// One inference.
     ///
@@ -115,6 +113,11 @@ package final class Model: Sendable {
     package func verify(_ checks: [SelfCheck]) throws(RuntimeError) {
         for (number, check) in checks.enumerated() {
             let results = try run(check.inputs)
+            guard results.count == check.outputs.count else {
+                throw RuntimeError(
+                    .selfCheck,
+                    "self-check \(number) holds \(check.outputs.count) outputs, the model has \(results.count)")
+            }
             for (index, (result, expected)) in zip(results, check.outputs).enumerated() {
                 guard result.shape == expected.shape, result.bytes.elementsEqual(expected.bytes) else {
                     throw RuntimeError(
@@ -126,10 +129,17 @@ package final class Model: Sendable {
         }
     }
 
-    /// Makes a session of its own for measuring; its inputs are zero.
-    func measuringSession(shapes: [Shape]) throws(RuntimeError) -> Session { try take(shapes) }
+    /// Runs `body` with a session for inputs of `shapes`, nil: extents of 1 for unknown ones.
+    func withSession<R>(
+        shapes given: [Shape]?, _ body: (Session) -> R
+    ) throws(RuntimeError) -> R {
+        let shapes = given ?? inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
+        let session = try take(shapes)
+        defer { give(session, shapes) }
+        return body(session)
+    }
 
-    private func check(_ tensors: [Tensor]) throws(RuntimeError) -> [Shape] {
+    func check(_ tensors: [Tensor]) throws(RuntimeError) -> [Shape] {
         guard tensors.count == inputs.count else {
             throw RuntimeError(.invalidInput, "\(name) takes \(inputs.count) inputs, \(tensors.count) were given")
         }
@@ -155,22 +165,23 @@ package final class Model: Sendable {
         let found: Result<(Plan, Session?), RuntimeError> = state.withLock { state in
             do throws(RuntimeError) {
                 let index = try planIndex(for: shapes, &state)
-                return .success((state.plans[index].plan, state.plans[index].idle.popLast()))
+                let plan = state.plans[index].plan
+                if let idle = state.plans[index].idle.popLast() { return .success((plan, idle)) }
+                let size = Session.byteCount(of: plan)
+                if let limit = options.memoryLimit, state.memoryBytes + size > limit {
+                    throw RuntimeError(
+                        .memory,
+                        "one more run of \(name) at a time takes \(size) bytes, more than the device profile's memory leaves"
+                    )
+                }
+                state.sessionBytes += size
+                return .success((plan, nil))
             } catch {
                 return .failure(error)
             }
         }
         let (plan, idle) = try found.get()
-        if let idle { return idle }
-        let size = plan.arenaBytes + plan.scratchBytes * plan.threads
-        if let limit = options.memoryLimit, memoryBytes + size > limit {
-            throw RuntimeError(
-                .memory,
-                "one more run of \(name) at a time takes \(size) bytes more than the device profile's memory leaves")
-        }
-        let session = Session(plan: plan)
-        state.withLock { $0.sessionBytes += session.byteCount }
-        return session
+        return idle ?? Session(plan: plan)
     }
 
     private func planIndex(for shapes: [Shape], _ state: inout State) throws(RuntimeError) -> Int {

@@ -43,13 +43,21 @@ struct CompressJob: Sendable {
         switch ending {
         case .exited(0):
             return cache.exists(plan.key) ? .finished : .failed("ounce compress ended well but left no artifact")
+        // The dynamic linker's status where it has not the memory to load a program.
+        case .exited(127): return .failed("ounce compress could not be loaded\(memoryHint): \(tail)")
         case .exited(let status): return .failed("ounce compress ended with status \(status): \(tail)")
         case .signalled(let signal):
-            return .failed("ounce compress was ended by signal \(signal), perhaps for lack of memory: \(tail)")
+            return .failed("ounce compress was ended by signal \(signal)\(memoryHint): \(tail)")
         case .timedOut:
             return .failed("ounce compress took longer than \(timeout ?? .zero); raise 'timeout' in 'compress'")
         case .cancelled: return .cancelled
         }
+    }
+
+    private var memoryHint: String {
+        guard let memoryLimit else { return ", perhaps for lack of memory" }
+        let size = memoryLimit >= 1 << 20 ? "\(memoryLimit >> 20) MiB" : "\(memoryLimit >> 10) KiB"
+        return ", perhaps because it may use \(size) of memory only; raise 'memory' in 'compress'"
     }
 
     private func arguments(_ folder: String) throws(SystemError) -> [String] {

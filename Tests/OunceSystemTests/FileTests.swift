@@ -25,6 +25,17 @@ import Testing
         #expect(throws: SystemError.self) { try AtomicFile.write([1], to: folder + "/none/f") }
     }
 
+    /// Temporary files of processes that are gone are removed, this process' number included; those of living ones stay.
+    @Test func removesWhatKilledWritersLeft() throws {
+        let folder = temporaryFolder()
+        // Past the largest process number that Linux gives (proc(5), pid_max).
+        for name in [".f.4999999.tmp", ".f.\(getpid()).tmp", ".f.\(getppid()).tmp", ".g.4999999.tmp", ".f.x.tmp"] {
+            try AtomicFile.write([1], to: folder + "/" + name)
+        }
+        try AtomicFile.write([2], to: folder + "/f")
+        #expect(Set(names(folder)) == ["f", ".f.\(getppid()).tmp", ".g.4999999.tmp", ".f.x.tmp"])
+    }
+
     @Test func readIsBounded() throws {
         #expect(SmallFile.read("/dev/zero", limit: 100)?.utf8.count == 100)
         #expect(SmallFile.read("/nowhere") == nil)

@@ -2,18 +2,21 @@ import OunceConfig
 import OunceGraph
 
 /// What calibration saw of one value.
-struct ActivationStatistics: Sendable {
-    static let bins = 4096
+package struct ActivationStatistics: Sendable {
+    package static let bins = 4096
 
-    var minimum = Float.infinity
-    var maximum = -Float.infinity
-    var histogram: [Int32] = []
+    package private(set) var minimum = Float.infinity
+    package private(set) var maximum = -Float.infinity
+    private var histogram: [Int] = []
+    private var moments: ClippingMoments?
     /// Sum over all samples and places, for each channel (last axis).
-    var channelSums: [Double] = []
-    var rows = 0
+    private var channelSums: [Double] = []
+    private var rows = 0
+
+    package init() {}
 
     /// First pass: the range and the channel means. What is not finite is left out.
-    mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
+    package mutating func observeRange(_ values: UnsafeBufferPointer<Float>, channels: Int) {
         if channelSums.isEmpty { channelSums = [Double](repeating: 0, count: channels) }
         var (low, high) = (minimum, maximum)
         var channel = 0
@@ -33,24 +36,28 @@ struct ActivationStatistics: Sendable {
     }
 
     /// Second pass: how often each part of the range occurs.
-    mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
+    package mutating func observeHistogram(_ values: UnsafeBufferPointer<Float>) {
         guard maximum > minimum else { return }
-        if histogram.isEmpty { histogram = [Int32](repeating: 0, count: Self.bins) }
+        if histogram.isEmpty { histogram = [Int](repeating: 0, count: Self.bins) }
         let (low, factor) = (minimum, Float(Self.bins) / (maximum - minimum))
         histogram.withUnsafeMutableBufferPointer { counts in
             for value in values where value.isFinite {
-                let bin = min(Self.bins - 1, max(0, Int((value - low) * factor)))
-                counts[bin] &+= 1
+                // No number where the range is hardly one, or all there is.
+                let place = (value - low) * factor
+                counts[place > 0 ? Int(min(place, Float(Self.bins - 1))) : 0] += 1
             }
         }
+        var moments = self.moments.take() ?? ClippingMoments(minimum: minimum, maximum: maximum)
+        moments.add(values)
+        self.moments = moments
     }
 
-    var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
+    package var channelMeans: [Double] { channelSums.map { $0 / Double(max(rows, 1)) } }
 
-    private var binWidth: Float { (maximum - minimum) / Float(Self.bins) }
+    private var binWidth: Float { maximum / Float(Self.bins) - minimum / Float(Self.bins) }
 
     /// The int8 grid for these values; it always holds zero exactly.
-    func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
+    package func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
         guard maximum >= minimum else { return AffineQuantization(scale: 1, zeroPoint: 0) }
         let (low, high): (Float, Float)
         switch calibration {
@@ -63,14 +70,14 @@ struct ActivationStatistics: Sendable {
 
     static func grid(low: Float, high: Float) -> AffineQuantization {
         let (low, high) = (min(low, 0), max(high, 0))
-        let scale = max((high - low) / 255, Float.leastNormalMagnitude * 0x1p20)
+        let scale = max(high / 255 - low / 255, Float.leastNormalMagnitude * 0x1p20)
         let zero = (-128 - low / scale).rounded(.toNearestOrEven)
         return AffineQuantization(scale: scale, zeroPoint: Int32(max(-128, min(127, zero))))
     }
 
     /// The range that leaves out the same share of the values at both ends; an end at zero is kept.
     private func percentileRange(_ share: Double) -> (Float, Float) {
-        let total = histogram.reduce(0) { $0 + Int($1) }
+        let total = histogram.reduce(0, +)
         guard total > 0 else { return (minimum, maximum) }
         let outside = Double(total) * max(0, 1 - share / 100)
         let atLow = minimum < 0 ? (maximum > 0 ? outside / 2 : outside) : 0
@@ -90,37 +97,25 @@ struct ActivationStatistics: Sendable {
 
     /// The range with the least mean squared error of rounding and clipping, found by moving one end at a time.
     private func leastErrorRange() -> (Float, Float) {
-        guard !histogram.isEmpty else { return (minimum, maximum) }
+        guard let moments else { return (minimum, maximum) }
         var range = (low: min(minimum, 0), high: max(maximum, 0))
-        var best = error(low: range.low, high: range.high)
-        let shares = stride(from: Float(1), through: 0.2, by: -0.0125)
+        func error(_ low: Float, _ high: Float) -> Double {
+            moments.squaredError(low: low, high: high, scale: Double(Self.grid(low: low, high: high).scale))
+        }
+        var best = error(range.low, range.high)
+        let shares = (0..<160).map { Float(1 - Double($0) * 0.00625) }
         for _ in 0..<3 {
             let before = best
-            for share in shares {
-                let candidate = error(low: range.low, high: max(maximum, 0) * share)
-                if candidate < best { (best, range.high) = (candidate, max(maximum, 0) * share) }
+            for high in shares.map({ max(maximum, 0) * $0 }) {
+                let candidate = error(range.low, high)
+                if candidate < best { (best, range.high) = (candidate, high) }
             }
-            if minimum < 0 {
-                for share in shares {
-                    let candidate = error(low: minimum * share, high: range.high)
-                    if candidate < best { (best, range.low) = (candidate, minimum * share) }
-                }
+            for low in shares.map({ minimum * $0 }) where minimum < 0 {
+                let candidate = error(low, range.high)
+                if candidate < best { (best, range.low) = (candidate, low) }
             }
             if best >= before { break }
         }
         return range
-    }
-
-    private func error(low: Float, high: Float) -> Double {
-        let grid = Self.grid(low: low, high: high)
-        let (scale, zero) = (grid.scale, Float(grid.zeroPoint))
-        var sum = 0.0
-        for bin in 0..<Self.bins where histogram[bin] > 0 {
-            let value = minimum + (Float(bin) + 0.5) * binWidth
-            let q = max(-128, min(127, (value / scale).rounded(.toNearestOrEven) + zero))
-            let difference = Double(value - (q - zero) * scale)
-            sum += difference * difference * Double(histogram[bin])
-        }
-        return sum
     }
 }

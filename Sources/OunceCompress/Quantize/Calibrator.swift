@@ -2,11 +2,20 @@ import OunceGraph
 import OunceRuntime
 
 /// Runs a float graph over calibration samples and watches its values.
-struct Calibrator {
+package struct Calibrator {
     let graph: Graph
     let dataset: Dataset
     let options: RuntimeOptions
-    var progress: (@Sendable (Double) -> Void)?
+    private let progress: (@Sendable (Double) -> Void)?
+
+    package init(
+        graph: Graph, dataset: Dataset, options: RuntimeOptions, progress: (@Sendable (Double) -> Void)? = nil
+    ) {
+        self.graph = graph
+        self.dataset = dataset
+        self.options = options
+        self.progress = progress
+    }
 
     /// Statistics of float values: range, histogram and channel means.
     func observe(_ watched: Set<ValueID>) throws(CompressError) -> [ValueID: ActivationStatistics] {

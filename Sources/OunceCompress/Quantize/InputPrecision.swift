@@ -16,11 +16,13 @@ struct InputPrecision {
     func layersWithFloatInput() throws(CompressError) -> Set<Int> {
         guard recipe.minInputSQNR > 0 else { return [] }
         let graph = calibrator.graph
-        let entries = QuantizePlan(graph, recipe).entryLayers
+        // Behind a layer that the recipe keeps float there are entries, too; those are no business of the model's input.
+        let entries = QuantizePlan(graph, recipe).entryLayers.filter { readsModelInput(graph.nodes[$0]) }
         let inputs = Set(entries.compactMap { graph.nodes[$0].inputs.first ?? nil })
         let statistics = try calibrator.observe(inputs)
         var probe = graph
         probe.outputs = []
+        var probed: [Int] = []
         for index in entries {
             let node = graph.nodes[index]
             guard let x = node.inputs.first ?? nil, let grid = statistics[x]?.grid(recipe.calibration) else { continue }
@@ -30,13 +32,26 @@ struct InputPrecision {
                 let back = try probe.append(.dequantize, [quantized], name: "\(node.name)/probe/dequantize")
                 let output = try probe.append(node.op, [back] + node.inputs.dropFirst(), name: "\(node.name)/probe")
                 probe.outputs += [node.outputs[0], output]
+                probed.append(index)
             } catch {
                 throw CompressError(.recipe, error.description)
             }
         }
         guard !probe.outputs.isEmpty else { return [] }
         let ratios = try signalToNoise(probe)
-        return Set(zip(entries, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
+        return Set(zip(probed, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
+    }
+
+    /// Whether nothing but moves lie between the model's input and this layer.
+    private func readsModelInput(_ layer: Node) -> Bool {
+        let producers = calibrator.graph.producers()
+        var value = layer.inputs.first ?? nil
+        while let id = value, let index = producers[id] {
+            let node = calibrator.graph.nodes[index]
+            guard QuantizePlan.keepsGrid(node.op) else { return false }
+            value = node.inputs.first ?? nil
+        }
+        return true
     }
 
     /// For each pair of outputs (clean, noisy) the ratio of the clean one's variance to the noise, in decibels.

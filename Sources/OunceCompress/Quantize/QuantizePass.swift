@@ -5,11 +5,13 @@ import OunceRuntime
 /// A float graph with int8 weights and, where the recipe says so, int8 activations.
 ///
 /// Source of the scheme: arXiv 1712.05877 and 1806.08342; bias correction: arXiv 1906.04721, section 4.2.
-struct QuantizePass {
-    let recipe: Quantization
+package struct QuantizePass {
+    private let recipe: Quantization
+
+    package init(recipe: Quantization) { self.recipe = recipe }
 
     /// Weights only: stored as int8, computed in float.
-    func quantizedWeights(of graph: Graph) throws(CompressError) -> Graph {
+    package func quantizedWeights(of graph: Graph) throws(CompressError) -> Graph {
         let (result, count) = withInt8Weights(graph, layers: Set(graph.nodes.indices))
         guard count > 0 else { throw nothingToDo }
         return try checked(result)
@@ -31,10 +33,15 @@ struct QuantizePass {
         return (result, count)
     }
 
-    /// Weights and activations. Layers whose input int8 would spoil compute in float, with int8 weights.
-    func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
-        let float = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
-        let (graph, _) = withInt8Weights(calibrator.graph, layers: float)
+    /// Weights and activations. Layers whose input or output int8 would spoil compute in float; their weights become int8
+    /// nevertheless, but for the few of an entrance whose inputs differ so much in size that rounding them would spoil it.
+    package func quantized(_ calibrator: Calibrator) throws(CompressError) -> Graph {
+        let entrance = try InputPrecision(calibrator: calibrator, recipe: recipe).layersWithFloatInput()
+        let exit = recipe.floatOutput ? OutputPrecision.layersWithFloatOutput(calibrator.graph) : []
+        let float = entrance.union(exit)
+        let large = calibrator.graph.parameterCount / 8
+        let rounded = float.filter { !entrance.contains($0) || weightCount(calibrator.graph, $0) > large }
+        let (graph, _) = withInt8Weights(calibrator.graph, layers: rounded)
         let plan = QuantizePlan(graph, recipe, float: float)
         guard !plan.entryLayers.isEmpty else { throw nothingToDo }
         let statistics = try calibrator.observe(plan.watched)
@@ -47,6 +54,11 @@ struct QuantizePass {
             }
         }
         return try checked(try builder.finish())
+    }
+
+    private func weightCount(_ graph: Graph, _ index: Int) -> Int {
+        let inputs = graph.nodes[index].inputs
+        return inputs.count > 1 ? inputs[1].flatMap { graph[$0].constant?.count } ?? 0 : 0
     }
 
     private var nothingToDo: CompressError {

@@ -1,18 +1,20 @@
 import OunceGraph
 
 /// Weights on a symmetric int8 grid.
-enum WeightQuantizer {
-    struct Result {
-        var weights: Tensor
-        var scales: [Float]
-        var encoding: Encoding
+package enum WeightQuantizer {
+    package struct Result {
+        package var weights: Tensor
+        package var scales: [Float]
+        package var encoding: Encoding
     }
 
     /// - Parameters:
     ///   - weights: float32, the first axis the output channels.
     ///   - perChannel: a scale for each output channel, else one for all.
     ///   - minimumScales: for each channel a scale not to go below (so that the bias fits int32).
-    static func quantize(_ weights: Tensor, perChannel: Bool, minimumScales: [Float]? = nil) -> Result? {
+    package static func quantize(
+        _ weights: Tensor, perChannel: Bool, minimumScales: [Float]? = nil
+    ) -> Result? {
         guard let values = weights.elements(Float.self), let outputs = weights.shape.dims.first, outputs > 0 else {
             return nil
         }

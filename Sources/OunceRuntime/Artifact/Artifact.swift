@@ -134,6 +134,7 @@ extension Artifact {
         guard try header.integer(UInt64.self) == UInt64(bytes.count) else {
             throw RuntimeError(.corrupt, "it is cut short or has grown; copy or make it again")
         }
+        guard bytes[56..<headerSize].allSatisfy({ $0 == 0 }) else { throw header.damaged("its reserved bytes") }
         let body = UnsafeRawBufferPointer(rebasing: bytes[headerSize...])
         var hash = SHA256()
         hash.update(bufferPointer: body)

@@ -95,7 +95,7 @@ enum GraphCoding {
         let dtype = try dtype(&reader)
         let shape = try shape(&reader)
         let offset = try reader.int()
-        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count,
+        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count, offset % 64 == 0,
             count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
         let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])

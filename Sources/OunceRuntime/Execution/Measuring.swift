@@ -46,54 +46,58 @@ extension Model {
     /// Runs the model again and again, the inputs in place, and times each run.
     ///
     /// - Parameters:
-    ///   - inputs: in the order of the model's inputs; nil measures with zeros and extents of 1 for unknown ones.
+    ///   - inputs: in the order of the model's inputs; nil: whatever lies there, extents of 1 for unknown ones.
     ///   - seconds: how long, after a short warm-up; at least three runs.
-    package func measureLatency(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError)
-        -> LatencyStatistics
-    {
-        let session = try preparedSession(given)
-        let start = Self.now()
-        repeat { session.run() } while Self.now() - start < seconds / 5
-        var samples: [Double] = []
-        let begin = Self.now()
-        var last = begin
-        while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
-            session.run()
-            let now = Self.now()
-            samples.append((now - last) * 1e3)
-            last = now
+    package func measureLatency(
+        inputs given: [Tensor]? = nil, seconds: Double
+    ) throws(RuntimeError) -> LatencyStatistics {
+        try withInputs(given) { session in
+            let start = Self.now()
+            repeat { session.run() } while Self.now() - start < seconds / 5
+            var samples: [Double] = []
+            let begin = Self.now()
+            var last = begin
+            while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
+                session.run()
+                let now = Self.now()
+                samples.append((now - last) * 1e3)
+                last = now
+            }
+            return LatencyStatistics(samples: samples, threads: threads)
         }
-        return LatencyStatistics(samples: samples, threads: threads)
     }
 
     /// Times each step on its own; the sum is a little over the time of a whole run.
     package func measureSteps(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError) -> [StepTiming] {
-        let session = try preparedSession(given)
-        var samples = [[Double]](repeating: [], count: session.plan.steps.count)
-        session.run()
-        let begin = Self.now()
-        repeat {
-            var last = Self.now()
-            for index in samples.indices {
-                session.run(step: index)
-                let now = Self.now()
-                samples[index].append((now - last) * 1e3)
-                last = now
+        try withInputs(given) { session in
+            var samples = [[Double]](repeating: [], count: session.plan.steps.count)
+            session.run()
+            let begin = Self.now()
+            repeat {
+                var last = Self.now()
+                for index in samples.indices {
+                    session.run(step: index)
+                    let now = Self.now()
+                    samples[index].append((now - last) * 1e3)
+                    last = now
+                }
+            } while Self.now() - begin < seconds
+            return zip(session.plan.steps, samples).map { step, samples in
+                StepTiming(
+                    node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs,
+                    medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds)
             }
-        } while Self.now() - begin < seconds
-        return zip(session.plan.steps, samples).map { step, samples in
-            StepTiming(
-                node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs,
-                medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds)
         }
     }
 
-    private func preparedSession(_ given: [Tensor]?) throws(RuntimeError) -> Session {
-        let shapes = given?.map(\.shape) ?? inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
-        let session = try measuringSession(shapes: shapes)
-        for (tensor, buffer) in zip(given ?? [], session.plan.inputBuffers) {
-            session.bytes(of: buffer).copyMemory(from: tensor.bytes)
+    /// Runs `body` with a session that holds the inputs; what it held before where they are nil.
+    private func withInputs<R>(_ given: [Tensor]?, _ body: (Session) -> R) throws(RuntimeError) -> R {
+        let shapes = try given.map { tensors throws(RuntimeError) in try check(tensors) }
+        return try withSession(shapes: shapes) { session in
+            for (tensor, buffer) in zip(given ?? [], session.plan.inputBuffers) {
+                session.bytes(of: buffer).copyMemory(from: tensor.bytes)
+            }
+            return body(session)
         }
-        return session
     }
 }

@@ -50,7 +50,7 @@ final class Plan: Sendable {
     ) throws(RuntimeError) {
         let lowering = try Lowering(graph)
         var buffers = lowering.buffers
-        guard let arena = MemoryPlanner.plan(&buffers, steps: lowering.steps.count) else {
+        guard let arena = MemoryPlanner.plan(&buffers) else {
             throw RuntimeError(.memory, "the tensors of this model do not fit an address space")
         }
         self.threads = max(1, min(threads, ThreadPool.maximumThreads))

@@ -26,8 +26,7 @@ final class Session: @unchecked Sendable {
 
     init(plan: Plan) {
         self.plan = plan
-        let scratch = plan.scratchBytes * plan.threads
-        arena = .allocate(byteCount: plan.arenaBytes + scratch + 2 * TensorStorage.slack, alignment: 64)
+        arena = .allocate(byteCount: Self.byteCount(of: plan), alignment: 64)
         arena.initializeMemory(as: UInt8.self, repeating: 0)
         let base = arena.baseAddress.unsafelyUnwrapped
         func address(_ operand: Operand) -> UnsafeRawPointer? {
@@ -64,6 +63,11 @@ final class Session: @unchecked Sendable {
     }
 
     var byteCount: Int { arena.count }
+
+    /// Bytes that a session of this plan takes.
+    static func byteCount(of plan: Plan) -> Int {
+        plan.arenaBytes + plan.scratchBytes * plan.threads + 2 * TensorStorage.slack
+    }
 
     /// The bytes of an input or output in the arena.
     func bytes(of buffer: Int) -> UnsafeMutableRawBufferPointer {

@@ -9,49 +9,54 @@ enum Operand: Sendable {
 }
 
 /// A piece of the arena, needed from one step to another.
-struct PlannedBuffer: Sendable {
-    var byteCount: Int
+package struct PlannedBuffer: Sendable {
+    package var byteCount: Int
     /// Indices of the first step that writes and the last that reads it (both inclusive).
-    var firstStep: Int
-    var lastStep: Int
+    package var firstStep: Int
+    package var lastStep: Int
     /// Bytes from the arena's start; set by the memory planner.
-    var offset = 0
+    package var offset = 0
+
+    package init(byteCount: Int, firstStep: Int, lastStep: Int) {
+        self.byteCount = byteCount
+        self.firstStep = firstStep
+        self.lastStep = lastStep
+    }
+
+    /// What the arena holds for it: room for kernels to read past its end, and a whole number of cache lines.
+    package var paddedByteCount: Int {
+        let (sum, overflow) = byteCount.addingReportingOverflow(TensorStorage.slack + MemoryPlanner.alignment - 1)
+        return overflow ? .max : sum / MemoryPlanner.alignment * MemoryPlanner.alignment
+    }
+
+    fileprivate func isAlive(with other: PlannedBuffer) -> Bool {
+        firstStep <= other.lastStep && other.firstStep <= lastStep
+    }
 }
 
 /// Places buffers in the arena so that those that live at the same time never overlap: largest first, each in the lowest gap
 /// that takes it (greedy by size, arXiv 2001.03288).
-enum MemoryPlanner {
-    static let alignment = 64
+package enum MemoryPlanner {
+    package static let alignment = 64
 
     /// Sets the offsets and returns the arena's size in bytes; nil where it would overflow.
-    static func plan(_ buffers: inout [PlannedBuffer], steps: Int) -> Int? {
-        var placedAt = [[Int]](repeating: [], count: max(steps, 1))
+    package static func plan(_ buffers: inout [PlannedBuffer]) -> Int? {
+        /// By offset.
+        var placed: [PlannedBuffer] = []
         var size = 0
         for index in buffers.indices.sorted(by: { buffers[$0].byteCount > buffers[$1].byteCount }) {
-            let buffer = buffers[index]
-            let (padded, overflow) = buffer.byteCount.addingReportingOverflow(
-                TensorStorage.slack + alignment - 1)
-            guard !overflow else { return nil }
-            let bytes = padded / alignment * alignment
-            var neighbours: Set<Int> = []
-            for step in buffer.firstStep...max(buffer.firstStep, buffer.lastStep) {
-                neighbours.formUnion(placedAt[step])
-            }
+            let bytes = buffers[index].paddedByteCount
             var offset = 0
-            for other in neighbours.map({ buffers[$0] }).sorted(by: { $0.offset < $1.offset }) {
-                if other.offset >= offset + bytes { break }
-                offset = max(offset, other.offset + paddedBytes(other))
+            for other in placed where other.isAlive(with: buffers[index]) {
+                if other.offset >= offset, other.offset - offset >= bytes { break }
+                offset = max(offset, other.offset + other.paddedByteCount)
             }
-            let (end, tooLarge) = offset.addingReportingOverflow(bytes)
-            guard !tooLarge else { return nil }
+            let (end, overflow) = offset.addingReportingOverflow(bytes)
+            guard !overflow else { return nil }
             buffers[index].offset = offset
             size = max(size, end)
-            for step in buffer.firstStep...max(buffer.firstStep, buffer.lastStep) { placedAt[step].append(index) }
+            placed.insert(buffers[index], at: placed.firstIndex { $0.offset > offset } ?? placed.count)
         }
         return size
-    }
-
-    private static func paddedBytes(_ buffer: PlannedBuffer) -> Int {
-        (buffer.byteCount + TensorStorage.slack + alignment - 1) / alignment * alignment
     }
 }

@@ -37,7 +37,7 @@ extension Lowering {
         }
         let (m, n) = (shape[shape.rank - 2], shape[shape.rank - 1])
         let k = graph[a].shape[graph[a].shape.rank - 1]
-        let quantized = isQuantized(node.outputs[0])
+        let quantized = graph[node.outputs[0]].dtype == .int8
         let output = quantized ? newBuffer(byteCount: elementCount(node.outputs[0]) * 4) : outputOf(node)
         emitGeneric(
             "matmul_f32", MatMul(batch: batch.dims, strides: strides, m: m, n: n, k: k), inputs: operands,

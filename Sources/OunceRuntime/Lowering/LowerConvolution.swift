@@ -22,7 +22,7 @@ extension Lowering {
             extents[1] += before[0] + after[0]
             extents[2] += before[1] + after[1]
             source = .buffer(
-                pad(
+                try pad(
                     source, dims: shape, before: [0, before[0], before[1], 0], to: extents, value: graph[x],
                     node: node.name))
         }
@@ -105,10 +105,9 @@ extension Lowering {
         case .int8:
             family = families.int8
             let output = graph[node.outputs[0]]
-            guard let input = x.encoding.affine, let result = output.encoding.affine,
-                let encoded = weightValue.encoding.affine, constant.dtype == .int8
-            else {
-                throw RuntimeError(.unsupported, "an int8 convolution needs scales for input, weights and output")
+            let (input, result) = (try grid(x), try grid(output))
+            guard let encoded = weightValue.encoding.affine, constant.dtype == .int8 else {
+                throw RuntimeError(.unsupported, "an int8 convolution needs int8 weights with scales")
             }
             guard encoded.zeroPoints.allSatisfy({ $0 == 0 }), encoded.axis == nil || encoded.axis == 0 else {
                 throw RuntimeError(
@@ -123,9 +122,10 @@ extension Lowering {
             parameters.in_zero = input.zeroPoint
             parameters.out_zero = result.zeroPoint
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(activation, result)
-            let scales = (0..<outputs).map { channel -> Float in
+            var scales: [Float] = []
+            for channel in 0..<outputs {
                 let weight = encoded.scales[encoded.isPerTensor ? 0 : channel]
-                return Float(Double(input.scale) * Double(weight) / Double(result.scale))
+                scales.append(try factor(Double(input.scale) * Double(weight) / Double(result.scale)))
             }
             weights = StepWeights(weights: constant, bias: biasValue?.constant, scale: Tensor(scales))
         default:

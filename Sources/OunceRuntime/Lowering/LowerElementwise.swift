@@ -17,9 +17,7 @@ extension Lowering {
                 OUNCE_UNARY_F32, parameters, inputs: [source], output: output, cost: elementCount(x),
                 node: node.name)
         case .int8:
-            guard let from = graph[x].encoding.affine, let to = graph[node.outputs[0]].encoding.affine else {
-                throw RuntimeError(.unsupported, "an int8 operator needs scales for input and output")
-            }
+            let (from, to) = (try grid(graph[x]), try grid(graph[node.outputs[0]]))
             let output = outputOf(node)
             try emitTable(from: from, to: to, source: source, output: output, count: elementCount(x), node: node.name) {
                 if case .function(let function) = op { return function.apply($0) }
@@ -88,6 +86,9 @@ extension Lowering {
                 op, activation, [(try operand(a), graph[a].shape), (try operand(b), graph[b].shape)],
                 shape: graph[output].shape, output: index, node: node.name)
         case .int8 where isQuantized(a):
+            guard isQuantized(b) else {
+                throw RuntimeError(.unsupported, "this operator on int8 values without scales")
+            }
             if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
                 try emitAdd(node, a, b, subtract: op == .subtract, activation)
             } else {
@@ -153,16 +154,14 @@ extension Lowering {
         _ node: Node, _ a: ValueID, _ b: ValueID, subtract: Bool, _ activation: Activation
     ) throws(RuntimeError) {
         let output = node.outputs[0]
-        guard let left = graph[a].encoding.affine, let right = graph[b].encoding.affine,
-            let result = graph[output].encoding.affine
-        else { throw RuntimeError(.unsupported, "an int8 addition needs scales for inputs and output") }
+        let (left, right, result) = (try grid(graph[a]), try grid(graph[b]), try grid(graph[output]))
         var parameters = ounce_add_s8_params()
         parameters.count = Int64(elementCount(output))
         parameters.zero = (left.zeroPoint, right.zeroPoint)
         parameters.out_zero = result.zeroPoint
         (parameters.out_min, parameters.out_max) = Self.quantizedBounds(activation, result)
-        let scale = Float(Double(right.scale) / Double(result.scale))
-        parameters.scale = (Float(Double(left.scale) / Double(result.scale)), subtract ? -scale : scale)
+        let scale = try factor(Double(right.scale) / Double(result.scale))
+        parameters.scale = (try factor(Double(left.scale) / Double(result.scale)), subtract ? -scale : scale)
         let operands = [try operand(a), try operand(b)]
         let index = outputOf(node)
         emit(

@@ -63,8 +63,10 @@ extension Lowering {
     /// A copy of `source` (extents `dims`) inside a larger box filled with the zero of `value`.
     mutating func pad(
         _ source: Operand, dims: [Int], before: [Int], to extents: [Int], value: Value, real: Float = 0, node: String
-    ) -> Int {
-        let count = extents.reduce(1, *)
+    ) throws(RuntimeError) -> Int {
+        guard let count = Shape(extents).elementCount else {
+            throw RuntimeError(.unsupported, "with its padding the input is \(Shape(extents)), which is too large")
+        }
         let index = newBuffer(byteCount: count * value.dtype.byteSize)
         let strides = Shape(extents).strides
         copy(
@@ -89,20 +91,31 @@ extension Lowering {
         }
     }
 
+    mutating func lowerReshape(_ node: Node) throws(RuntimeError) {
+        let (x, output) = (try input(node, 0), node.outputs[0])
+        if case .buffer(let index) = try requantized(x, to: graph[output].encoding, node: node.name) {
+            setBuffer(of: output, to: index)
+        } else {
+            try alias(output, to: x)
+        }
+    }
+
     mutating func lowerTranspose(_ node: Node, _ permutation: [Int]) throws(RuntimeError) {
         let x = try input(node, 0)
         let shape = graph[x].shape
+        let source = try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name)
         let output = outputOf(node)
         copy(
             CopyBox(
                 extent: permutation.map { shape[$0] }, inStride: permutation.map { shape.strides[$0] },
                 outStride: graph[node.outputs[0]].shape.strides),
-            elementSize: graph[x].dtype.byteSize, from: try operand(x), to: output, node: node.name)
+            elementSize: graph[x].dtype.byteSize, from: source, to: output, node: node.name)
     }
 
     mutating func lowerSlice(_ node: Node, _ ranges: [SliceRange]) throws(RuntimeError) {
         let x = try input(node, 0)
         let shape = graph[x].shape
+        let source = try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name)
         let output = outputOf(node)
         let offset = ranges.indices.reduce(0) {
             $0 + ranges[$1].bounds(extent: shape[$1]).start * shape.strides[$1]
@@ -112,7 +125,7 @@ extension Lowering {
                 extent: graph[node.outputs[0]].shape.dims,
                 inStride: zip(shape.strides, ranges).map { $0.0 * $0.1.step },
                 outStride: graph[node.outputs[0]].shape.strides, inOffset: offset),
-            elementSize: graph[x].dtype.byteSize, from: try operand(x), to: output, node: node.name)
+            elementSize: graph[x].dtype.byteSize, from: source, to: output, node: node.name)
     }
 
     mutating func lowerPad(
@@ -121,9 +134,10 @@ extension Lowering {
         let x = try input(node, 0)
         let dims = graph[x].shape.dims
         if before.allSatisfy({ $0 >= 0 }), after.allSatisfy({ $0 >= 0 }) {
-            let index = pad(
-                try operand(x), dims: dims, before: before, to: graph[node.outputs[0]].shape.dims, value: graph[x],
-                real: value, node: node.name)
+            let result = graph[node.outputs[0]]
+            let index = try pad(
+                try requantized(x, to: result.encoding, node: node.name), dims: dims, before: before,
+                to: result.shape.dims, value: result, real: value, node: node.name)
             setBuffer(of: node.outputs[0], to: index)
         } else {
             throw RuntimeError(.unsupported, "negative padding; use a slice")

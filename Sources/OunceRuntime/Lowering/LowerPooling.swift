@@ -75,12 +75,10 @@ extension Lowering {
                 pool.kind == .max ? OUNCE_MAXPOOL_F32 : OUNCE_AVGPOOL_F32, parameters, inputs: [source],
                 output: index, cost: cost, node: node.name)
         case .int8:
-            guard let from = graph[x].encoding.affine, let to = graph[node.outputs[0]].encoding.affine else {
-                throw RuntimeError(.unsupported, "an int8 pool needs scales for input and output")
-            }
+            let (from, to) = (try grid(graph[x]), try grid(graph[node.outputs[0]]))
             parameters.in_zero = from.zeroPoint
             parameters.out_zero = to.zeroPoint
-            parameters.scale = Float(Double(from.scale) / Double(to.scale))
+            parameters.scale = try factor(Double(from.scale) / Double(to.scale))
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(pool.activation, to)
             // Max pooling keeps the grid: the input moves onto the output's first.
             let source =
@@ -109,9 +107,7 @@ extension Lowering {
         switch graph[x].dtype {
         case .float32: family = OUNCE_SOFTMAX_F32
         case .int8:
-            guard let from = graph[x].encoding.affine, let to = graph[node.outputs[0]].encoding.affine else {
-                throw RuntimeError(.unsupported, "an int8 softmax needs scales for input and output")
-            }
+            let (from, to) = (try grid(graph[x]), try grid(graph[node.outputs[0]]))
             family = OUNCE_SOFTMAX_S8
             (parameters.in_scale, parameters.out_scale) = (from.scale, to.scale)
             parameters.out_zero = to.zeroPoint

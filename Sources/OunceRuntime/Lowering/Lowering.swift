@@ -45,6 +45,7 @@ struct Lowering {
 
     /// An output buffer of its own, so that outputs are neither inputs, constants nor one another.
     private mutating func outputBuffer(for output: ValueID) throws(RuntimeError) -> Int {
+        try checkExtents(output)
         if let index = bufferOf[output], !inputBuffers.contains(index), !outputBuffers.contains(index) { return index }
         let index = newBuffer(byteCount: byteCount(output))
         let value = graph[output]
@@ -55,6 +56,30 @@ struct Lowering {
     }
 
     // MARK: What the families use
+
+    /// Every step works on at least one element.
+    private func checkExtents(_ id: ValueID) throws(RuntimeError) {
+        guard graph[id].shape.elementCount != nil else {
+            throw RuntimeError(.unsupported, "\(graph[id].name) is \(graph[id].shape), which has unknown extents")
+        }
+    }
+
+    /// The one grid of an int8 activation.
+    func grid(_ value: Value) throws(RuntimeError) -> AffineQuantization {
+        guard let affine = value.encoding.affine, affine.isPerTensor else {
+            throw RuntimeError(.unsupported, "\(value.name) is int8 and needs one scale and one zero point")
+        }
+        return affine
+    }
+
+    /// A factor between grids; kernels take finite ones.
+    func factor(_ value: Double) throws(RuntimeError) -> Float {
+        let factor = Float(value)
+        guard factor.isFinite else {
+            throw RuntimeError(.unsupported, "the scales of inputs and output are too far apart")
+        }
+        return factor
+    }
 
     func byteCount(_ id: ValueID) -> Int { (graph[id].shape.elementCount ?? 0) * graph[id].dtype.byteSize }
 
@@ -121,6 +146,7 @@ struct Lowering {
 
     private mutating func lower(_ node: Node) throws(RuntimeError) {
         guard hasKernel(node) else { return try lowerGeneric(node) }
+        for id in node.inputs.compactMap({ $0 }) + node.outputs { try checkExtents(id) }
         switch node.op {
         case .conv(let conv): try lowerConvolution(node, conv)
         case .fullyConnected(let activation): try lowerFullyConnected(node, activation)
@@ -129,7 +155,7 @@ struct Lowering {
         case .binary(let op, let activation): try lowerBinary(node, op, activation)
         case .unary(let op): try lowerUnary(node, op)
         case .softmax(let axis): try lowerSoftmax(node, axis: axis)
-        case .reshape: try alias(node.outputs[0], to: try input(node, 0))
+        case .reshape: try lowerReshape(node)
         case .transpose(let permutation): try lowerTranspose(node, permutation)
         case .concat(let axis): try lowerConcat(node, axis: axis)
         case .slice(let ranges): try lowerSlice(node, ranges)

@@ -3,11 +3,12 @@ import Glibc
 /// Files that are seen whole or not at all, also after a power cut.
 package enum AtomicFile {
     /// Writes to a temporary file in the same folder, syncs it, renames it over `path` and syncs the folder.
+    ///
+    /// What processes that were killed while they wrote `path` left behind is removed first.
     package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(SystemError) {
         let parts = split(path)
+        removeAbandoned(in: parts.folder, name: parts.name)
         let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
-        // What a killed process of the same number left.
-        unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
         do throws(SystemError) {
@@ -34,6 +35,22 @@ package enum AtomicFile {
         guard descriptor >= 0 else { throw SystemError(.call, "cannot open folder '\(folder)'", errno: errno) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw SystemError(.call, "cannot sync folder '\(folder)'", errno: errno) }
+    }
+
+    /// Removes temporary files for `name` whose process is gone. One with the number of this process is what a killed
+    /// process of that number left, since no two threads write the same path at once.
+    private static func removeAbandoned(in folder: String, name: Substring) {
+        guard let handle = opendir(folder) else { return }
+        defer { closedir(handle) }
+        while let entry = readdir(handle) {
+            let found = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard found.hasPrefix(".\(name)."), found.hasSuffix(".tmp"),
+                let process = pid_t(found.dropFirst(name.count + 2).dropLast(4)), process > 0
+            else { continue }
+            if process == getpid() || (kill(process, 0) != 0 && errno == ESRCH) { unlink("\(folder)/\(found)") }
+        }
     }
 
     private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(SystemError) {

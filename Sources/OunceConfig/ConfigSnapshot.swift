@@ -1,11 +1,9 @@
-import OunceConfig
-
 /// Writes a profile or recipe as YAML that reads back with the same hash.
 ///
 /// The child that compresses gets these files, not the user's: what it applies is then what the artifact's key names,
 /// also where the user edits meanwhile.
-enum ConfigSnapshot {
-    static func yaml(_ profile: DeviceProfile) -> String {
+package enum ConfigSnapshot {
+    package static func yaml(_ profile: DeviceProfile) -> String {
         let cores =
             switch profile.cores {
             case .auto: "auto"
@@ -35,7 +33,7 @@ enum ConfigSnapshot {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    static func yaml(_ recipe: Recipe) -> String {
+    package static func yaml(_ recipe: Recipe) -> String {
         let steps = recipe.steps.map { step in
             switch step {
             case .quantize(let quantization): "quantize: {\(fields(quantization))}"
@@ -67,6 +65,9 @@ enum ConfigSnapshot {
         if !quantization.keepFloat.isEmpty {
             fields.append("keep_float: \(list(quantization.keepFloat.map { text($0.text) }))")
         }
+        fields += [
+            "min_input_sqnr: \(decimal(quantization.minInputSQNR))", "float_output: \(quantization.floatOutput)",
+        ]
         return fields.joined(separator: ", ")
     }
 
@@ -76,7 +77,9 @@ enum ConfigSnapshot {
     private static func decimal(_ value: Double) -> String {
         let plain = value.description
         guard plain.contains("e") else { return plain }
-        return value < 1 ? "0" : String(UInt64(value))
+        if value >= 1 { return String(UInt64(value)) }
+        let digits = String(UInt64((value * 1e18).rounded()))
+        return "0." + String(repeating: "0", count: max(0, 18 - digits.count)) + digits
     }
 
     /// In double quotes, with what YAML would read as something else escaped.

@@ -1,0 +1,27 @@
+import Testing
+
+@testable import OunceConfig
+
+@Suite struct SnapshotTests {
+    @Test(arguments: [
+        "quantize: {weights: int8}",
+        "quantize: {weights: int8, activations: float32, per_channel: false}",
+        "quantize: {weights: int8, calibration: percentile, percentile: 99.9, layers: ['conv*'], keep_float: ['*fc?']}",
+        "quantize: {weights: int8, calibration: minmax, min_input_sqnr: 12.5, float_output: false}",
+    ])
+    func recipeReadsBackTheSame(step: String) throws {
+        let original = try #require(recipe("name: a-b\nsteps:\n  - \(step)\n").value)
+        let again = try #require(recipe(ConfigSnapshot.yaml(original)).value)
+        #expect(again == original)
+        #expect(again.canonicalHash == original.canonicalHash)
+    }
+
+    @Test(arguments: ["4.0W", "900mW", "0.05mW", "123.456W"])
+    func profileReadsBackTheSame(perCore: String) throws {
+        let text = ProfileTests.board.replacing("900mW", with: perCore)
+        let original = try #require(profile(text).value)
+        let again = try #require(profile(ConfigSnapshot.yaml(original)).value)
+        #expect(again.canonicalHash == original.canonicalHash)
+        #expect(again.power == original.power)
+    }
+}

@@ -1,0 +1,58 @@
+import OunceGraph
+import OunceRuntime
+import OunceTestSupport
+import Testing
+
+/// Placing buffers in the arena.
+@Suite struct PlannerTests {
+    private func randomBuffers(_ random: inout RandomSource, steps: Int) -> [PlannedBuffer] {
+        (0..<random.int(1...60)).map { _ in
+            let first = random.int(0...(steps - 1))
+            let last = random.int(first...min(steps - 1, first + random.int(0...8)))
+            return PlannedBuffer(byteCount: random.int(1...5000), firstStep: first, lastStep: last)
+        }
+    }
+
+    @Test func buffersAliveTogetherNeverOverlap() {
+        print("seeds 0..<400")
+        for seed in UInt64(0)..<400 {
+            var random = RandomSource(seed: seed)
+            let steps = random.int(1...40)
+            var buffers = randomBuffers(&random, steps: steps)
+            guard let size = MemoryPlanner.plan(&buffers) else {
+                Issue.record("no plan, seed \(seed)")
+                continue
+            }
+            for (i, a) in buffers.enumerated() {
+                #expect(a.offset >= 0 && a.offset % MemoryPlanner.alignment == 0)
+                #expect(a.offset + a.byteCount + TensorStorage.slack <= size, "seed \(seed)")
+                for b in buffers[(i + 1)...] where a.firstStep <= b.lastStep && b.firstStep <= a.lastStep {
+                    let apart =
+                        a.offset + a.byteCount + TensorStorage.slack <= b.offset
+                        || b.offset + b.byteCount + TensorStorage.slack <= a.offset
+                    #expect(apart, "seed \(seed)")
+                }
+            }
+            let padded = buffers.map(\.paddedByteCount)
+            #expect(size <= padded.reduce(0, +), "seed \(seed)")
+            let peak = (0..<steps).map { step in
+                buffers.filter { $0.firstStep <= step && step <= $0.lastStep }.reduce(0) { $0 + $1.byteCount }
+            }.max()
+            #expect(size >= peak ?? 0, "seed \(seed)")
+        }
+    }
+
+    @Test func memoryIsUsedAgain() throws {
+        // A chain: at any time one input and one output are alive.
+        var chain = (0..<20).map { PlannedBuffer(byteCount: 1000, firstStep: $0, lastStep: $0 + 1) }
+        let size = try #require(MemoryPlanner.plan(&chain))
+        #expect(size == 2 * chain[0].paddedByteCount)
+    }
+
+    @Test func refusesWhatNoAddressSpaceHolds() {
+        var buffers = (0..<3).map { _ in PlannedBuffer(byteCount: .max / 2, firstStep: 0, lastStep: 0) }
+        #expect(MemoryPlanner.plan(&buffers) == nil)
+        var one = [PlannedBuffer(byteCount: .max, firstStep: 0, lastStep: 0)]
+        #expect(MemoryPlanner.plan(&one) == nil || one[0].offset == 0)
+    }
+}
