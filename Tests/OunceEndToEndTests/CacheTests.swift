@@ -56,7 +56,7 @@ extension EndToEndTests {
             // A second daemon leaves the first one's socket alone.
             let second = try TestDaemon(folder: daemon.folder)
             #expect(try second.program.wait().status == 71)
-            #expect(second.logged("listens on").count == 1, "\(second.story)")
+            #expect(eventually { second.logged("listens on").count == 1 }, "\(second.story)")
             #expect(try daemon.curl("/v2/health/ready").status == 200)
             #expect(try daemon.stop().status == 0)
         }
