@@ -33,7 +33,7 @@ extension EndToEndTests {
             #expect(tally.failures == [])
             #expect(tally.counts.allSatisfy { $0 > 0 })
             #expect(try daemon.model("vibration")["failures"] as? Int == 0)
-            #expect(daemon.logged("compressing model").count == 2)
+            #expect(eventually { daemon.logged("compressing model").count == 2 })
 
             let told = daemon.notifications
             let reloading = told.filter { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") }
@@ -54,7 +54,7 @@ extension EndToEndTests {
             let unchanged = try daemon.reload()
             #expect(unchanged.status == 0)
             #expect(unchanged.text.contains("nothing has changed"))
-            #expect(daemon.logged("model vibration is ready").count == 1)
+            #expect(eventually { daemon.logged("model vibration is ready").count == 1 })
 
             // By signal.
             try daemon.rewrite(models: [Vibration.settings(recipe: "int8")])

@@ -9,7 +9,7 @@ extension EndToEndTests {
             let daemon = try TestDaemon(models: [Vibration.settings(recipe: "int8")])
             try daemon.waitUntilSettled()
             #expect(try daemon.model("vibration")["state"] as? String == "ready", "\(daemon.story)")
-            #expect(daemon.logged("compressing model vibration").count == 1)
+            #expect(eventually { daemon.logged("compressing model vibration").count == 1 })
             #expect(daemon.artifacts.count == 1)
 
             try metadata(daemon)
@@ -102,7 +102,7 @@ extension EndToEndTests {
             let ready = try #require(daemon.logged("model vibration is ready").first)
             #expect(ready.has("OUNCE_MODEL", "vibration"))
             #expect(ready.has("OUNCE_RECIPE", "int8"))
-            #expect(daemon.logged("serves on").first?.has("OUNCE_PROFILE", "test") == true)
+            #expect(eventually { daemon.logged("serves on").first?.has("OUNCE_PROFILE", "test") == true })
             guard daemon.hasJournal else { return }
             #expect((ready.fields["OUNCE_LATENCY_US"].flatMap { Int($0) } ?? 0) > 0)
             // As docs/protocol.md lists them.
