@@ -2,13 +2,14 @@ import Foundation
 import OunceFormats
 import OunceGraph
 import OunceRuntime
+import OunceTestSupport
 import Testing
 
 /// Small models with one operator each, damaged at random: each is refused or runs, and nothing crashes. OUNCE_SEED gives
 /// another seed, OUNCE_ROUNDS another number of damaged copies of each.
 @Suite struct DamagedModelTests {
     @Test func surviveTheWayToTheRuntime() throws {
-        guard let root = SharedData.folder() else { return }
+        guard let root = try SharedData.found()?.folder else { return }
         let folder = try Scratch("onnx-damaged")
         try folder.unpack("\(root)/onnx_conformance/node_tests.tar.gz")
         let environment = ProcessInfo.processInfo.environment

@@ -3,6 +3,7 @@ import OunceCompress
 import OunceFormats
 import OunceGraph
 import OunceRuntime
+import OunceTestSupport
 import Testing
 
 /// Operators as the ONNX project tests them, from the model file through the runtime; and what a verdict says.
@@ -18,7 +19,7 @@ import Testing
 
     @Test(arguments: [("node_tests", 671), ("pytorch_converted", 82)])
     func passesTheTestsOfONNX(_ archive: String, _ minimum: Int) throws {
-        guard let root = SharedData.folder() else { return }
+        guard let root = try SharedData.found()?.folder else { return }
         let folder = try Scratch("onnx-\(archive)")
         try folder.unpack("\(root)/onnx_conformance/\(archive).tar.gz")
         let verifier = ModelVerifier(options: RuntimeOptions())
@@ -48,7 +49,7 @@ import Testing
     }
 
     @Test func failsOnWrongNumbersAndMissingFiles() throws {
-        guard let root = SharedData.folder() else { return }
+        guard let root = try SharedData.found()?.folder else { return }
         let folder = try Scratch("onnx-wrong")
         try folder.unpack("\(root)/onnx_conformance/pytorch_converted.tar.gz")
         let path = try #require(try ModelVerifier.cases(below: folder.path).first)
@@ -75,7 +76,7 @@ import Testing
 /// Every operator as the artifact holds it.
 @Suite struct OperatorCodingTests {
     @Test func artifactsKeepEveryOperator() throws {
-        guard let root = SharedData.folder() else { return }
+        guard let root = try SharedData.found()?.folder else { return }
         let folder = try Scratch("onnx-coding")
         try folder.unpack("\(root)/onnx_conformance/node_tests.tar.gz")
         var kinds: Set<String> = []
