@@ -26,7 +26,7 @@ dependencies:
 	@Tools/install-dependencies libsystemd-dev libyaml-dev pkg-config curl
 
 test: dependencies
-	@Tools/install-dependencies python3 clang qemu-user-static gcc-aarch64-linux-gnu
+	@Tools/install-dependencies python3 qemu-user-static gcc-aarch64-linux-gnu
 	swift build --build-tests $(TEST_FLAGS)
 	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds the kernels with clang and tests them: natively, under sanitizers, and for ARM64 under qemu where there is one.
+# Builds the kernels and tests them: natively, under sanitizers, and for ARM64 under qemu where there is one.
 # Every kernel of an architecture's list must have run on one of its CPUs.   run.sh [seed [steps for each family]]
 set -eu
 cd "$(dirname "$0")/../.."
-CC=${CC:-clang}
+# The compiler that builds them in the package: the Swift toolchain's.
+CC=${CC:-$(dirname "$(readlink -f "$(command -v swift)")")/clang}
 SEED=${1:-$(date +%s)}
 STEPS=${2:-200}
 OUT=$(mktemp -d)
