@@ -22,7 +22,7 @@ extension RandomGraph {
         case "averagePool": try pool(.average, dtype)
         case "reduce": try reduce(dtype)
         case "mean": try spatialMean(dtype)
-        case "binary": try binary(BinaryOperator.allCases, dtype, broadcast: true)
+        case "binary": try binary(BinaryOperator.allCases.filter(\.isArithmetic), dtype, broadcast: true)
         case "add": try binary([.add, .subtract], dtype, broadcast: false)
         case "multiply": try binary([.multiply, .divide, .minimum, .maximum], dtype, broadcast: true)
         case "unary": try unary(dtype)
