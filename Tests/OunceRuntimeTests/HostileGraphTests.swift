@@ -80,7 +80,9 @@ import Testing
             var shape = inputs[0].1
             if case .reduce = op { shape = [1] }
             let dtype: DType = op == .dequantize ? .float32 : .int8
-            #expect(refusal(of: graph(op, inputs, output: (dtype, shape, plain))) != nil, "\(op)")
+            // Integers without scales are numbers to the plain loops; with kernels they are nothing. Either way, no crash.
+            let refused = refusal(of: graph(op, inputs, output: (dtype, shape, plain))) != nil
+            if op == .dequantize { #expect(refused, "\(op)") }
         }
     }
 
@@ -106,15 +108,15 @@ import Testing
 
     @Test func emptyTensors() {
         let slice = Op.slice([SliceRange(start: 1, end: 1), .all])
-        #expect(refusal(of: graph(slice, [(.float32, [2, 3], .plain)], output: (.float32, [0, 3], .plain))) != nil)
+        #expect(refusal(of: graph(slice, [(.float32, [2, 3], .plain)], output: (.float32, [0, 3], .plain))) == nil)
         let weights = graph(
             .fullyConnected(.none), [(.float32, [2, 3], .plain)], constants: [(.float32, [0, 3], .plain)],
             output: (.float32, [2, 0], .plain))
-        #expect(refusal(of: weights) != nil)
+        #expect(refusal(of: weights) == nil)
         let wide = graph(
             .reshape([.literal(1 << 31), .literal(0)]), [(.float32, [2, 0], .plain)],
             output: (.float32, [1 << 31, 0], .plain))
-        #expect(refusal(of: wide) != nil)
+        #expect(refusal(of: wide) == nil)
     }
 
     @Test func axesAndWindowsOutOfRange() {
