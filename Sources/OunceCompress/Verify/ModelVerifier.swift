@@ -98,13 +98,12 @@ package struct ModelVerifier: Sendable {
     /// The graph, simplified, and the tensors for the inputs that it still has.
     package func load(_ path: String, _ tensors: [Tensor]) throws -> (Graph, [Tensor]) {
         guard path.hasSuffix(".onnx") else { return (try LoadedModel(path: path).graph, tensors) }
-        let bytes = try ModelFile.bytes(path: path)
-        let names = try ONNXImporter.inputNames(bytes: bytes)
+        let names = try ONNXImporter.inputNames(path: path)
         let given = Dictionary(zip(names, tensors)) { first, _ in first }
         var constants: [String: Tensor] = [:]
         while true {
             do {
-                let graph = try ONNXImporter.parse(bytes: bytes, constants: constants).simplified()
+                let graph = try ONNXImporter.load(path: path, constants: constants).simplified()
                 return (graph, graph.inputs.compactMap { given[graph[$0].name] })
             } catch let error as FormatError {
                 let missing = error.neededInputs.filter { constants[$0] == nil && given[$0] != nil }

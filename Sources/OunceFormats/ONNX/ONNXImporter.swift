@@ -1,52 +1,50 @@
 import OunceGraph
-import SwiftProtobuf
 
 /// Reads ONNX models into graphs.
 ///
 /// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
-/// ONNX's order of axes. What is computed from constants alone is computed here.
+/// ONNX's order of axes. What is computed from constants alone is computed here. Weights refer to the file, which stays
+/// mapped as long as the graph lives.
 package enum ONNXImporter {
-    package static let opsets = 1...24
-    package static let maximumBytes = 1 << 29
-
-    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
-    package static func load(path: String, constants: [String: Tensor] = [:]) throws(FormatError) -> Graph {
-        let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
-        do {
-            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path), constants: constants)
-        } catch { throw error.inFile(path) }
-    }
+    package static let opsets = 1...25
+    package static let maximumBytes = 1 << 31
 
     /// - Parameter constants: values for inputs of the model, which then are constants and no inputs any more. A model
     ///   whose shapes depend on the value of an input (the target of a Reshape, the k of a TopK) can only be planned with
     ///   it; where such a value is missing the error names the input in `neededInputs`.
+    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
+    package static func load(path: String, constants: [String: Tensor] = [:]) throws(FormatError) -> Graph {
+        let file = try FormatError.mapping(path, maximumBytes: maximumBytes)
+        do {
+            return try parse(
+                FileBytes(file), name: ModelFile.name(ofPath: path), folder: ExternalFolder(ofFile: path),
+                constants: constants)
+        } catch { throw error.inFile(path) }
+    }
+
+    /// As `load`, for a model in memory, which cannot have numbers in other files.
     package static func parse(
         bytes: [UInt8], name: String = "model", constants: [String: Tensor] = [:]
     ) throws(FormatError) -> Graph {
-        let model = try decode(bytes)
+        try parse(FileBytes(bytes), name: name, folder: nil, constants: constants)
+    }
+
+    static func parse(
+        _ content: FileBytes, name: String, folder: ExternalFolder?, constants: [String: Tensor] = [:]
+    ) throws(FormatError) -> Graph {
+        var reader = ONNXReader(folder: folder)
+        let model = try reader.model(content)
         var translation = ONNXTranslation(
-            opset: try opset(of: model), name: name, fileBytes: bytes.count, constants: constants)
+            opset: try opset(of: model), name: name, fileBytes: content.count, constants: constants)
         return try translation.translate(model.graph)
     }
 
     /// The names of the model's inputs in order, without those that have a value in the model.
-    package static func inputNames(bytes: [UInt8]) throws(FormatError) -> [String] {
-        let graph = try decode(bytes).graph
+    package static func inputNames(path: String) throws(FormatError) -> [String] {
+        var reader = ONNXReader()
+        let graph = try reader.model(FileBytes(try FormatError.mapping(path, maximumBytes: maximumBytes))).graph
         let given = Set(graph.initializer.map(\.name))
         return graph.input.map(\.name).filter { !given.contains($0) }
-    }
-
-    private static func decode(_ bytes: [UInt8]) throws(FormatError) -> ONNXModelProto {
-        guard bytes.count <= maximumBytes else {
-            throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
-        }
-        try ONNXSizeCheck.check(bytes)
-        var options = BinaryDecodingOptions()
-        options.discardUnknownFields = true
-        options.messageDepthLimit = 16
-        do {
-            return try ONNXModelProto(serializedBytes: bytes, options: options)
-        } catch { throw FormatError(.corrupt, "this is no ONNX model (\(error))") }
     }
 
     private static func opset(of model: ONNXModelProto) throws(FormatError) -> Int {

@@ -16,15 +16,17 @@ struct TFLiteTranslation {
     private static let maximumList = 1 << 12
 
     var builder: GraphBuilder
+    private let file: FileBytes
     private let model: FlatTable
     private let subgraph: FlatTable
     private let tensorCount: Int
     private var bindings: [Int: TFLiteBinding] = [:]
     private var materialized: [Int: ValueID] = [:]
 
-    init(_ view: ByteView, name: String) throws(ImportFailure) {
-        builder = GraphBuilder(name: name, fileBytes: view.count)
-        model = try FlatTable(root: view)
+    init(_ file: FileBytes, name: String) throws(ImportFailure) {
+        self.file = file
+        builder = GraphBuilder(name: name, fileBytes: file.count)
+        model = try FlatTable(root: ByteView(file.bytes))
         subgraph = try model.table(8, 0)
         tensorCount = try subgraph.count(4)
         let subgraphs = try model.count(8)
@@ -129,10 +131,7 @@ struct TFLiteTranslation {
         }
         let content = try buffer.vector(4).bytes
         guard !content.isEmpty else { throw .corrupt("tensor '\(tensor.name)' is used before it is made") }
-        try builder.charge(content.count)
-        let constant = Tensor(
-            dtype: tensor.dtype, shape: tensor.shape,
-            storage: TensorStorage(byteCount: content.count) { $0.copyMemory(from: content) })
+        let constant = Tensor(dtype: tensor.dtype, shape: tensor.shape, storage: file.storage(of: content))
         guard let constant, tensor.dtype != .bool || content.allSatisfy({ $0 <= 1 }) else {
             throw .corrupt("'\(tensor.name)' holds \(content.count) bytes, not \(tensor.dtype) \(tensor.shape)")
         }

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import OunceGraph
 
 /// The ONNX form of one graph while it is made.
@@ -212,7 +211,7 @@ struct ONNXExport {
         initializer.name = unique(name)
         initializer.dims = tensor.shape.dims.map { Int64($0) }
         initializer.dataType = tensor.dtype.onnxCode
-        initializer.rawData = Data(tensor.bytes)
+        initializer.rawData = FileBytes(tensor.storage)
         proto.initializer.append(initializer)
         return initializer.name
     }

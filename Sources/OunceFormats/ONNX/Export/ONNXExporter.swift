@@ -1,5 +1,4 @@
 import OunceGraph
-import SwiftProtobuf
 
 /// Writes graphs as ONNX models: opset 17, quantised values between QuantizeLinear and DequantizeLinear.
 ///
@@ -34,8 +33,6 @@ package enum ONNXExporter {
         version.version = opset
         model.opsetImport = [version]
         model.graph = try export.run()
-        do {
-            return try model.serializedBytes()
-        } catch { throw FormatError(.limit, "the model cannot be written as one ONNX file (\(error))") }
+        return try model.serializedBytes()
     }
 }
