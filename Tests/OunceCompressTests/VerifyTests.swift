@@ -84,8 +84,7 @@ import Testing
             ounceVersion: "", modelName: "", modelHash: "", profileName: "", profileHash: "", recipeName: "",
             recipeHash: "", calibrationHash: nil, validationHash: nil)
         for path in try ModelVerifier.cases(below: folder.path) {
-            let bytes = try ModelFile.bytes(path: path + "/model.onnx")
-            guard let graph = try? ONNXImporter.parse(bytes: bytes).simplified() else { continue }
+            guard let graph = try? ONNXImporter.load(path: path + "/model.onnx").simplified() else { continue }
             let file = "\(folder.path)/model.ounce"
             let artifact = Artifact(graph: graph, provenance: provenance, report: nil, selfChecks: [])
             try Data(try artifact.encoded()).write(to: URL(filePath: file))

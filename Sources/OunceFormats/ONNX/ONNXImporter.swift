@@ -35,7 +35,8 @@ package enum ONNXImporter {
         var reader = ONNXReader(folder: folder)
         let model = try reader.model(content)
         var translation = ONNXTranslation(
-            opset: try opset(of: model), name: name, fileBytes: content.count, constants: constants)
+            opset: try opset(of: model), functions: try ONNXFunctions(model.functions), name: name,
+            fileBytes: content.count, constants: constants)
         return try translation.translate(model.graph)
     }
 
@@ -51,16 +52,15 @@ package enum ONNXImporter {
         guard model.hasGraph, !model.graph.node.isEmpty || !model.graph.output.isEmpty else {
             throw FormatError(.corrupt, "this is no ONNX model: it has no graph")
         }
-        guard let version = model.opsetImport.first(where: { $0.domain.isEmpty || $0.domain == "ai.onnx" })?.version
-        else { throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses") }
+        let standard = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
+        // A model all of whose nodes are of other domains need not state it.
+        guard let version = standard?.version ?? (model.opsetImport.isEmpty ? nil : 17) else {
+            throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses")
+        }
         guard let opset = Int(exactly: version), opsets.contains(opset) else {
             throw FormatError(
                 .unsupported,
                 "the model uses opset \(version); export it with one from \(opsets.lowerBound) to \(opsets.upperBound)")
-        }
-        guard model.functions.isEmpty, model.graph.sparseInitializer.isEmpty else {
-            throw FormatError(
-                .unsupported, "the model has functions or sparse weights of its own; export it with neither")
         }
         return opset
     }
