@@ -27,7 +27,7 @@ package struct Dataset: Sendable {
     ) throws(CompressError) {
         self.inputs = inputs
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
-        hash = withExtendedLifetime(file) { sha256Hex(file.bytes) }
+        hash = sha256Hex(file.bytes, of: file)
         var named: [(name: String, tensor: Tensor)]
         if path.hasSuffix(".npy") {
             named = [("", try CompressError.wrapping(.input) { try NumPyFile.read(path: path) })]

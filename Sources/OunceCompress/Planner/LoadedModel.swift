@@ -8,8 +8,7 @@ package struct LoadedModel: Sendable {
     package let graph: Graph
     /// Bytes of the file.
     package let byteCount: Int
-    /// SHA-256 of the file.
-    package let hash: String
+    private let file: MappedFile
     /// Set where the file is an artifact.
     package let artifact: Artifact?
 
@@ -18,10 +17,9 @@ package struct LoadedModel: Sendable {
     /// - Throws: `.input` with all that is wrong or not supported.
     package init(path: String) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
+        self.file = file
         byteCount = file.bytes.count
-        let isArtifact: Bool
-        (hash, isArtifact) = withExtendedLifetime(file) { (sha256Hex(file.bytes), Artifact.isArtifact(file.bytes)) }
-        if isArtifact {
+        if Artifact.isArtifact(file.bytes) {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
             artifact = opened
             graph = opened.graph
@@ -36,6 +34,9 @@ package struct LoadedModel: Sendable {
             }
         }
     }
+
+    /// SHA-256 of the file.
+    package var hash: String { sha256Hex(file.bytes, of: file) }
 
     /// What data must have arrays for.
     package var inputs: [TensorInfo] {

@@ -82,18 +82,21 @@ struct ONNXElement {
 
     /// The numbers that `bytes`, as long as they must be, hold.
     func storage(_ bytes: FileBytes, count: Int) -> TensorStorage {
-        let source = bytes.bytes
         switch form {
         case .plain: return bytes.storage
         case .bfloat16:
-            return TensorStorage(byteCount: 4 * count) { target in
-                for index in 0..<count {
-                    let half = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-                    target.storeBytes(of: UInt32(half) << 16, toByteOffset: 4 * index, as: UInt32.self)
+            let halves = bytes.storage
+            return TensorStorage(byteCount: 4 * count, unit: 4) { range, target in
+                halves.withBytes(range.lowerBound / 2..<range.upperBound / 2) { source in
+                    for index in 0..<range.count / 4 {
+                        let half = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+                        target.storeBytes(of: UInt32(half) << 16, toByteOffset: 4 * index, as: UInt32.self)
+                    }
                 }
             }
         case .packedUInt4, .packedInt4:
             let flip: UInt8 = if case .packedInt4 = form { 8 } else { 0 }
+            let source = bytes.bytes
             return TensorStorage(byteCount: count) { target in
                 for index in 0..<count {
                     let nibble = index % 2 == 0 ? source[index / 2] & 0xF : source[index / 2] >> 4

@@ -136,9 +136,7 @@ extension Artifact {
         }
         guard bytes[56..<headerSize].allSatisfy({ $0 == 0 }) else { throw header.damaged("its reserved bytes") }
         let body = UnsafeRawBufferPointer(rebasing: bytes[headerSize...])
-        var hash = SHA256()
-        hash.update(bufferPointer: body)
-        guard hash.finalize().elementsEqual(bytes[24..<56]) else {
+        guard sha256(body, of: file).elementsEqual(bytes[24..<56]) else {
             throw RuntimeError(.corrupt, "its checksum is wrong: it is damaged; copy or make it again")
         }
         var table = ByteReader(body, what: "the section table")

@@ -8,7 +8,7 @@ struct DataSection {
     mutating func append(_ tensor: Tensor) -> Int {
         let padding = (64 - bytes.count % 64) % 64
         bytes.append(contentsOf: [UInt8](repeating: 0, count: padding))
-        bytes.append(contentsOf: tensor.bytes)
+        tensor.storage.withBytes { bytes.append(contentsOf: $0) }
         return bytes.count - tensor.byteCount
     }
 
@@ -99,7 +99,7 @@ enum GraphCoding {
             count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
         let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])
-        let storage = TensorStorage(referring: bytes, owner: data.owner)
+        let storage = TensorStorage(referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

@@ -1,18 +1,6 @@
 import COunceKernels
 import OunceGraph
 
-/// Packed weights, shared by the plans of a model.
-final class PackedWeights: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-
-    init(byteCount: Int) {
-        bytes = .allocate(byteCount: byteCount + TensorStorage.slack, alignment: 64)
-        bytes.initializeMemory(as: UInt8.self, repeating: 0)
-    }
-
-    deinit { bytes.deallocate() }
-}
-
 /// One step of a plan: a kernel or a generic loop with everything it needs but the arena.
 struct PlannedStep: Sendable {
     let node: String
@@ -96,12 +84,7 @@ final class Plan: Sendable {
                 inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
-            let kernels =
-                step.weights.map { weights in
-                    weights.withPointers {
-                        KernelTable.candidates(family, params: params, weights: $0, isas: isas)
-                    }
-                } ?? KernelTable.candidates(family, params: params, weights: nil, isas: isas)
+            let kernels = KernelTable.candidates(family, params: params, weights: step.weights, isas: isas)
             guard let kernel = kernels.last, let run = kernel.entry.pointee.run,
                 let units = kernel.entry.pointee.units
             else {
@@ -125,13 +108,13 @@ final class Plan: Sendable {
         _ step: LoweredStep, _ source: StepWeights, _ kernel: Kernel, limit: Int?,
         into weights: inout [String: PackedWeights]
     ) throws(RuntimeError) -> PackedWeights? {
-        guard let size = kernel.entry.pointee.packed_size, let pack = kernel.entry.pointee.pack else { return nil }
+        guard let size = kernel.entry.pointee.packed_size else { return nil }
         let key = "\(step.packingKey) \(kernel.name)"
         if let known = weights[key] { return known }
         let bytes = Int(clamping: size(step.parameters.pointer))
         try check(bytes, limit: limit, what: "the weights of \(step.node)")
         let packed = PackedWeights(byteCount: bytes)
-        source.withPointers { pack(step.parameters.pointer, $0, packed.bytes.baseAddress) }
+        packed.fill(from: source, kernel, parameters: step.parameters.pointer)
         weights[key] = packed
         return packed
     }

@@ -32,7 +32,7 @@ final class Session: @unchecked Sendable {
         func address(_ operand: Operand) -> UnsafeRawPointer? {
             switch operand {
             case .buffer(let index): UnsafeRawPointer(base + plan.buffers[index].offset)
-            case .constant(let tensor): tensor.bytes.baseAddress
+            case .constant(let tensor): tensor.storage.paddedBytes.baseAddress
             }
         }
         let scratchBase = base + (plan.arenaBytes + 63) / 64 * 64

@@ -129,7 +129,7 @@ struct ONNXExport {
         let name = graph[id].name
         let own = orders[id] ?? Array(graph[id].shape.dims.indices)
         if let constant = graph[id].constant {
-            guard let permuted = constant.permuted(key.order) else {
+            guard let permuted = constant.transposed(key.order) else {
                 throw FormatError(.invalidArgument, "\(name): \(key.order) is no order of its axes")
             }
             let stored = initializer(permuted, name: name)

@@ -45,7 +45,7 @@ extension ONNXExport {
     /// The weights `[O, K]` for an input whose K elements, of `shape`, were flattened in `order`.
     private mutating func columns(of id: ValueID, _ shape: Shape, _ order: [Int]) throws(FormatError) -> String {
         guard let constant = graph[id].constant,
-            let moved = constant.reshaped(Shape([constant.shape[0]] + shape.dims.dropFirst()))?.permuted(order)?
+            let moved = constant.reshaped(Shape([constant.shape[0]] + shape.dims.dropFirst()))?.transposed(order)?
                 .reshaped(constant.shape)
         else { throw FormatError(.invalidArgument, "\(graph[id].name) is not of \(shape)") }
         return try dequantize(initializer(moved, name: graph[id].name), id, order: [0, 1])

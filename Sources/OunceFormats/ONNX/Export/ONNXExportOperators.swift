@@ -168,7 +168,7 @@ extension ONNXExport {
         if rank == 0 || order == Array(order.indices) { return try tensor(id, order: Array(0..<rank)) }
         guard let constant = graph[id].constant, grid(id) == nil,
             let wide = constant.reshaped(Shape([Int](repeating: 1, count: order.count - rank) + constant.shape.dims)),
-            let moved = wide.permuted(order)
+            let moved = wide.transposed(order)
         else { throw FormatError(.unsupported, "\(graph[id].name) cannot be broadcast in another order of axes") }
         return initializer(moved, name: graph[id].name)
     }
