@@ -53,6 +53,11 @@ struct ModelPlan: Sendable {
     ) throws(SystemError) -> [String] {
         let settings = model.settings
         var parts = [Ounce.version, try hasher.hash(of: source), profile.canonicalHash]
+        let folder = source.lastIndex(of: "/").map { String(source[...$0]) } ?? ""
+        for file in ExternalFiles.named(by: source) {
+            // One that is missing is a fault of the model, which compressing it will name.
+            parts += ["external", file, (try? hasher.hash(of: folder + file)) ?? "-"]
+        }
         for data in [settings.calibration, settings.validation] {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }

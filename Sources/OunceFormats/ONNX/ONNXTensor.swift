@@ -6,6 +6,12 @@ extension ONNXTensorShapeProto.Dimension {
         guard case .dimValue(let value)? = value, value >= 0 else { return Shape.unknown }
         return Int(value)
     }
+
+    /// What the exporter calls the axis; "" where it gives a number, or a name that is no use on a screen.
+    var name: String {
+        guard case .dimParam(let name)? = value, name.utf8.count <= 64 else { return "" }
+        return name.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } ? name : ""
+    }
 }
 
 extension ONNXTensorProto {

@@ -118,6 +118,7 @@ struct ONNXTranslation {
         }
         guard shape.isBounded else { throw .corrupt("the extents \(shape)") }
         let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
+        builder.graph[id].axisNames = type.shape.dim.map(\.name)
         builder.graph.inputs.append(id)
         bindings[input.name] = .value(id)
     }
@@ -144,6 +145,9 @@ struct ONNXTranslation {
             throw .unsupported(
                 "it is declared \(declared) and computed as \(made.dtype); export quantised outputs as int8"
             )
+        }
+        if made.shape.rank == output.type.tensorType.shape.dim.count, !builder.graph.inputs.contains(id) {
+            builder.graph[id].axisNames = output.type.tensorType.shape.dim.map(\.name)
         }
         builder.graph.outputs.append(id)
     }

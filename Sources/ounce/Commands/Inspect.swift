@@ -26,6 +26,8 @@ struct Inspect: ParsableCommand {
         var name: String
         var datatype: String
         var shape: [Int]
+        /// What the axes that vary are called; "" for others.
+        var axes: [String]?
     }
 
     struct Result: Encodable {
@@ -54,21 +56,25 @@ struct Inspect: ParsableCommand {
                     bytes: constants.reduce(0) { $0 + $1.byteCount })
             }
             func endpoint(_ id: ValueID) -> Endpoint {
-                Endpoint(name: graph[id].name, datatype: graph[id].dtype.name, shape: graph[id].shape.dims)
+                let value = graph[id]
+                return Endpoint(
+                    name: value.name, datatype: value.dtype.name, shape: value.shape.dims,
+                    axes: value.axisNames.contains { !$0.isEmpty } ? value.axisNames : nil)
             }
             let result = Result(
                 name: graph.name, inputs: graph.inputs.map(endpoint), outputs: graph.outputs.map(endpoint),
                 layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
                 provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
-            json ? try JSONOutput.write(result) : write(result, fileBytes: loaded.byteCount)
+            json ? try JSONOutput.write(result) : write(result, graph, fileBytes: loaded.byteCount)
         }
     }
 
-    private func write(_ result: Result, fileBytes: Int) {
+    private func write(_ result: Result, _ graph: Graph, fileBytes: Int) {
         print("\(result.name): \(Text.bytes(fileBytes)) on disk")
-        for input in result.inputs { print("input   \(input.name)  \(input.datatype) \(Shape(input.shape))") }
-        for output in result.outputs { print("output  \(output.name)  \(output.datatype) \(Shape(output.shape))") }
+        func describe(_ id: ValueID) -> String { "\(graph[id].name)  \(graph[id].dtype.name) \(graph[id].shapeText)" }
+        for input in graph.inputs { print("input   \(describe(input))") }
+        for output in graph.outputs { print("output  \(describe(output))") }
         if let provenance = result.provenance {
             print(
                 "made by Ounce \(provenance.ounceVersion) from \(provenance.modelName) (\(provenance.modelHash.prefix(12))) "
