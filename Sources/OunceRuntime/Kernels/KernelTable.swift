@@ -28,12 +28,12 @@ enum KernelTable {
     ) -> [Kernel] {
         // Only kernels of depthwise convolutions look at weights; others may be large.
         if let weights, family == OUNCE_DWCONV_S8 {
-            return weights.withPointers { candidates(family, params: params, weights: $0, isas: isas) }
+            return weights.withPointers { supporting(family, params: params, weights: $0, isas: isas) }
         }
-        return candidates(family, params: params, weights: nil, isas: isas)
+        return supporting(family, params: params, weights: nil, isas: isas)
     }
 
-    private static func candidates(
+    private static func supporting(
         _ family: ounce_family, params: UnsafeRawPointer, weights: UnsafePointer<ounce_conv_weights>?,
         isas: InstructionSets
     ) -> [Kernel] {
