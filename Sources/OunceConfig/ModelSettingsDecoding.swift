@@ -1,6 +1,8 @@
 extension ModelSettings {
     init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?) {
-        let keys = ["name", "source", "artifact", "shapes", "values", "recipe", "data", "accuracy", "latency", "threads"]
+        let keys = [
+            "name", "source", "artifact", "shapes", "values", "recipe", "data", "accuracy", "latency", "threads",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         let name = fields.required("name") { $0.name() }
         let source = fields.optional("source") { $0.text().map(paths.find) }

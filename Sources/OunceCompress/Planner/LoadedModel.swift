@@ -47,7 +47,9 @@ package struct LoadedModel: Sendable {
             } catch let error as FormatError {
                 guard let data, !error.openInputs.isEmpty else { throw error }
                 var bound = given
-                for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) { bound.shapes[name] = shape }
+                for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) {
+                    bound.shapes[name] = shape
+                }
                 return try ModelFile.load(path: path, given: bound).simplified()
             } catch let error as GraphError {
                 throw CompressError(.input, "\(path): \(error)")

@@ -52,7 +52,8 @@ package struct InputBindings: Sendable {
                 .evaluate([filled])
         else {
             throw .fatal(
-                FormatError(.invalidArgument, "it has the shape \(declared) in the model, which \(given.shape) does not fit"))
+                FormatError(
+                    .invalidArgument, "it has the shape \(declared) in the model, which \(given.shape) does not fit"))
         }
         return tensor
     }
@@ -65,17 +66,25 @@ package struct OpenInput: Sendable, Hashable {
 }
 
 extension FormatError {
-    /// With what to do about open extents at the end of the message.
+    /// With what to do about open extents and values that are missing at the end of the message.
     func namingOpenInputs() -> FormatError {
-        guard !openInputs.isEmpty else { return self }
-        let inputs = openInputs.prefix(8).map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
-        let options = openInputs.prefix(8).map { input in
-            "--shape \(input.name)=" + input.shape.dims.map { $0 < 0 ? "N" : "\($0)" }.joined(separator: ",")
+        var advice: [String] = []
+        if !openInputs.isEmpty {
+            let inputs = openInputs.prefix(8).map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
+            let options = openInputs.prefix(8).map { input in
+                "--shape \(input.name)=" + input.shape.dims.map { $0 < 0 ? "N" : "\($0)" }.joined(separator: ",")
+            }
+            advice.append(
+                "these inputs have open extents: \(inputs); give them: \(options.joined(separator: " ")) "
+                    + "('shapes' in the settings), or data")
         }
-        return FormatError(
-            code,
-            "\(message)\n  these inputs have open extents: \(inputs); give them: \(options.joined(separator: " ")) "
-                + "('shapes' in the settings), or data"
-        ).needing(neededInputs, open: openInputs)
+        if !neededInputs.isEmpty {
+            let options = neededInputs.prefix(8).map { "--value \($0)=…" }.joined(separator: " ")
+            advice.append(
+                "the graph depends on the numbers in these inputs; fix them: \(options) ('values' in the settings)")
+        }
+        guard !advice.isEmpty else { return self }
+        return FormatError(code, ([message] + advice.map { "  " + $0 }).joined(separator: "\n"))
+            .needing(neededInputs, open: openInputs)
     }
 }

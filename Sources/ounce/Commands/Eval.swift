@@ -38,7 +38,8 @@ struct Eval: ParsableCommand {
             let progress = ProgressLine(isSilent: options.json)
             let evaluator = Evaluator(metric: metric, dataset: dataset) { progress.show(.working("evaluate", $0)) }
             let accuracy = try evaluator.evaluate(
-                model, reference: try reference.map { try LoadedModel(path: $0, given: given, data: data).model(runtime) })
+                model,
+                reference: try reference.map { try LoadedModel(path: $0, given: given, data: data).model(runtime) })
             progress.finish()
             if options.json {
                 try JSONOutput.write(

@@ -6,17 +6,22 @@ import OunceRuntime
 
 /// What every command that reads a model takes.
 struct InputOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Extents of an input that the model leaves open; ? keeps one open.", valueName: "name=1,3,224,224"))
+    @Option(
+        help: ArgumentHelp(
+            "Extents of an input that the model leaves open; ? keeps one open.", valueName: "name=1,3,224,224"))
     var shape: [String] = []
 
-    @Option(help: ArgumentHelp("An input that gets this number and then is no input any more.", valueName: "name=number"))
+    @Option(
+        help: ArgumentHelp("An input that gets this number and then is no input any more.", valueName: "name=number"))
     var value: [String] = []
 
     func bindings() throws -> InputBindings {
         var bindings = InputBindings()
         for text in shape {
             let (name, list) = try Self.split(text, "--shape \(text): write it as images=1,3,224,224")
-            let dims = list.split(separator: ",", omittingEmptySubsequences: false).map { $0 == "?" ? -1 : Int($0) ?? 0 }
+            let dims = list.split(separator: ",", omittingEmptySubsequences: false).map {
+                $0 == "?" ? -1 : Int($0) ?? 0
+            }
             guard dims.count <= 8, dims.allSatisfy({ $0 == -1 || (1...1 << 30).contains($0) }) else {
                 throw ValidationError("--shape \(text): extents are numbers from 1, or ?")
             }
