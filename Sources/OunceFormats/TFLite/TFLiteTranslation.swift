@@ -21,8 +21,14 @@ struct TFLiteTranslation {
     private let tensorCount: Int
     private var bindings: [Int: TFLiteBinding] = [:]
     private var materialized: [Int: ValueID] = [:]
+    private let given: InputBindings
+    /// An input has another shape than the file says, and so has what follows from it.
+    private var isResized = false
+    /// Inputs of which the file leaves extents open, and for which none are given.
+    private(set) var openInputs: [OpenInput] = []
 
-    init(_ view: ByteView, name: String) throws(ImportFailure) {
+    init(_ view: ByteView, name: String, given: InputBindings) throws(ImportFailure) {
+        self.given = given
         builder = GraphBuilder(name: name, fileBytes: view.count)
         model = try FlatTable(root: view)
         subgraph = try model.table(8, 0)
@@ -41,7 +47,11 @@ struct TFLiteTranslation {
         for index in try subgraph.integers(6, as: Int32.self, limit: Self.maximumList) {
             try collecting("input", at: "tensor \(index)", outputs: [Int(index)]) { (t) throws(ImportFailure) in
                 let tensor = try t.tensor(Int(index))
-                let type = TensorType(tensor.dtype, tensor.shape)
+                let signature = try t.tensorTable(Int(index)).signature(tensor.shape)
+                let shape = try t.given.shape(of: tensor.name, declared: signature)
+                if !shape.isStatic { t.openInputs.append(OpenInput(name: tensor.name, shape: shape)) }
+                let type = TensorType(tensor.dtype, Shape(zip(shape.dims, tensor.shape.dims).map { $0 < 0 ? $1 : $0 }))
+                if type.shape != tensor.shape { t.isResized = true }
                 let id = t.builder.graph.add(Value(name: tensor.name, type: type, encoding: tensor.encoding))
                 guard t.bindings.updateValue(.value(id), forKey: Int(index)) == nil else {
                     throw .corrupt("'\(tensor.name)' is an input twice")
@@ -94,7 +104,7 @@ struct TFLiteTranslation {
         if case .value(let id) = result {
             let declared = try tensor(output)
             let made = builder.graph[id]
-            guard made.dtype == declared.dtype, made.shape == declared.shape else {
+            guard made.dtype == declared.dtype, made.shape == declared.shape || isResized else {
                 throw .corrupt(
                     "\(op.name) '\(op.location)' is declared \(declared.dtype) \(declared.shape), computed \(made.dtype) "
                         + "\(made.shape)")
