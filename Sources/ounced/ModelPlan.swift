@@ -58,6 +58,8 @@ struct ModelPlan: Sendable {
             // One that is missing is a fault of the model, which compressing it will name.
             parts += ["external", file, (try? hasher.hash(of: folder + file)) ?? "-"]
         }
+        parts += settings.shapes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        parts += settings.values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         for data in [settings.calibration, settings.validation] {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }

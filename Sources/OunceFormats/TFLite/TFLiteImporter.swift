@@ -7,15 +7,22 @@ package enum TFLiteImporter {
 
     /// Weights refer to the file, which stays mapped as long as the graph lives.
     ///
+    /// - Parameter given: shapes for inputs whose extents the model may change (its shape signature).
     /// - Throws: `FormatError`; one error lists everything that is not supported.
-    static func parse(_ content: FileBytes, name: String) throws(FormatError) -> Graph {
+    static func parse(
+        _ content: FileBytes, name: String, given: InputBindings
+    ) throws(FormatError) -> Graph {
         guard content.dropFirst(4).starts(with: identifier) else {
             throw FormatError(.corrupt, "this is no TFLite model")
         }
         var translation: TFLiteTranslation
         do throws(ImportFailure) {
-            translation = try TFLiteTranslation(content, name: name)
-            try translation.translate()
+            translation = try TFLiteTranslation(content, name: name, given: given)
+            do throws(ImportFailure) {
+                try translation.translate()
+            } catch .fatal(let error) {
+                throw .fatal(error.needing([], open: translation.openInputs).namingOpenInputs())
+            }
         } catch {
             switch error {
             case .fatal(let error): throw error

@@ -22,9 +22,15 @@ struct TFLiteTranslation {
     private let tensorCount: Int
     private var bindings: [Int: TFLiteBinding] = [:]
     private var materialized: [Int: ValueID] = [:]
+    private let given: InputBindings
+    /// An input has another shape than the file says, and so has what follows from it.
+    private var isResized = false
+    /// Inputs of which the file leaves extents open, and for which none are given.
+    private(set) var openInputs: [OpenInput] = []
 
-    init(_ file: FileBytes, name: String) throws(ImportFailure) {
+    init(_ file: FileBytes, name: String, given: InputBindings) throws(ImportFailure) {
         self.file = file
+        self.given = given
         builder = GraphBuilder(name: name, fileBytes: file.count)
         model = try FlatTable(root: ByteView(file.bytes))
         subgraph = try model.table(8, 0)
@@ -43,7 +49,11 @@ struct TFLiteTranslation {
         for index in try subgraph.integers(6, as: Int32.self, limit: Self.maximumList) {
             try collecting("input", at: "tensor \(index)", outputs: [Int(index)]) { (t) throws(ImportFailure) in
                 let tensor = try t.tensor(Int(index))
-                let type = TensorType(tensor.dtype, tensor.shape)
+                let signature = try t.tensorTable(Int(index)).signature(tensor.shape)
+                let shape = try t.given.shape(of: tensor.name, declared: signature)
+                if !shape.isStatic { t.openInputs.append(OpenInput(name: tensor.name, shape: shape)) }
+                let type = TensorType(tensor.dtype, Shape(zip(shape.dims, tensor.shape.dims).map { $0 < 0 ? $1 : $0 }))
+                if type.shape != tensor.shape { t.isResized = true }
                 let id = t.builder.graph.add(Value(name: tensor.name, type: type, encoding: tensor.encoding))
                 guard t.bindings.updateValue(.value(id), forKey: Int(index)) == nil else {
                     throw .corrupt("'\(tensor.name)' is an input twice")
@@ -96,7 +106,7 @@ struct TFLiteTranslation {
         if case .value(let id) = result {
             let declared = try tensor(output)
             let made = builder.graph[id]
-            guard made.dtype == declared.dtype, made.shape == declared.shape else {
+            guard made.dtype == declared.dtype, made.shape == declared.shape || isResized else {
                 throw .corrupt(
                     "\(op.name) '\(op.location)' is declared \(declared.dtype) \(declared.shape), computed \(made.dtype) "
                         + "\(made.shape)")
