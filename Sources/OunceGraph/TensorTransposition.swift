@@ -55,7 +55,8 @@ extension Tensor {
     }
 
     private static func move<T: FixedWidthInteger & BitwiseCopyable>(
-        _ input: UnsafeRawBufferPointer, _ from: Int, _ strides: [Int], _ output: UnsafeMutableRawBufferPointer, _ to: Int,
+        _ input: UnsafeRawBufferPointer, _ from: Int, _ strides: [Int], _ output: UnsafeMutableRawBufferPointer,
+        _ to: Int,
         _ steps: [Int], _ extents: [Int], as type: T.Type
     ) {
         let size = MemoryLayout<T>.size

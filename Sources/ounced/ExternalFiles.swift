@@ -73,7 +73,9 @@ struct ExternalFiles {
                 }
             }
             let parts = value.split(separator: "/", omittingEmptySubsequences: false)
-            if key == "location", !value.isEmpty, !value.hasPrefix("/"), !parts.contains("..") { locations.insert(value) }
+            if key == "location", !value.isEmpty, !value.hasPrefix("/"), !parts.contains("..") {
+                locations.insert(value)
+            }
         }
     }
 

@@ -29,7 +29,8 @@ final class ExternalFolder {
         guard let part = content.part(at: offset, count: length) else {
             throw FormatError(
                 .corrupt,
-                "bytes \(offset) to \(offset &+ length) of '\(location)', which has \(content.count); copy that file again")
+                "bytes \(offset) to \(offset &+ length) of '\(location)', which has \(content.count); copy that file again"
+            )
         }
         claimed += length
         guard claimed <= available else {

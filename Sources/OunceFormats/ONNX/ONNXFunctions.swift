@@ -74,7 +74,8 @@ private struct FunctionBody {
 
     init(prefix: String, call: ONNXNodeProto, function: ONNXFunctionProto) {
         self.prefix = prefix
-        for (index, name) in function.output.enumerated() where index < call.output.count && !call.output[index].isEmpty {
+        for (index, name) in function.output.enumerated() where index < call.output.count && !call.output[index].isEmpty
+        {
             names[name] = call.output[index]
         }
         for (index, name) in function.input.enumerated() {
@@ -118,7 +119,9 @@ private struct FunctionBody {
         attribute.graphs = attribute.graphs.map { graph in
             var graph = graph
             graph.node = graph.node.map(filled)
-            for index in graph.initializer.indices { graph.initializer[index].name = renamed(graph.initializer[index].name) }
+            for index in graph.initializer.indices {
+                graph.initializer[index].name = renamed(graph.initializer[index].name)
+            }
             for index in graph.input.indices { graph.input[index].name = renamed(graph.input[index].name) }
             for index in graph.output.indices { graph.output[index].name = renamed(graph.output[index].name) }
             return graph

@@ -18,7 +18,8 @@ extension ONNXTensorProto {
     /// The numbers, as many as the extents say; where the file holds them as they are, they are not copied.
     func tensor() throws(ImportFailure) -> Tensor {
         guard let element = ONNXElement(code: Int(dataType)) else {
-            throw .unsupported("element type \(ONNXElement.name(Int(dataType))); convert it to float32 or an integer type")
+            throw .unsupported(
+                "element type \(ONNXElement.name(Int(dataType))); convert it to float32 or an integer type")
         }
         let shape = Shape(dims.map { Int($0) })
         guard shape.isStatic, shape.isBounded, shape.rank <= 8, let count = shape.elementCount else {
@@ -41,7 +42,9 @@ extension ONNXTensorProto {
     }
 
     private func externalBytes() throws(ImportFailure) -> FileBytes {
-        guard dataLocation == 1 else { throw .corrupt("the tensor '\(name)' lies at the unknown place \(dataLocation)") }
+        guard dataLocation == 1 else {
+            throw .corrupt("the tensor '\(name)' lies at the unknown place \(dataLocation)")
+        }
         guard let folder else {
             throw .unsupported("its numbers lie in another file; load the model from its file, not as bytes")
         }

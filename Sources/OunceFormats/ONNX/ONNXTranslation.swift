@@ -184,7 +184,8 @@ struct ONNXTranslation {
                 try translate(ONNXNode(inner))
             } catch { throw .fatal(error) }
         }
-        for output in node.proto.output where !output.isEmpty && bindings[output] == nil && !absentOutputs.contains(output) {
+        for output in node.proto.output
+        where !output.isEmpty && bindings[output] == nil && !absentOutputs.contains(output) {
             throw .corrupt("the function makes no '\(output)'")
         }
     }

@@ -99,7 +99,8 @@ enum GraphCoding {
             count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
         let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])
-        let storage = TensorStorage(referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
+        let storage = TensorStorage(
+            referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

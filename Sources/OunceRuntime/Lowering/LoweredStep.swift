@@ -45,7 +45,8 @@ struct StepWeights: Sendable {
                     }
                 }
                 var pointers = ounce_conv_weights(
-                    weights: bytes.baseAddress, bias: start(bias), scale: start(scale)?.assumingMemoryBound(to: Float.self)
+                    weights: bytes.baseAddress, bias: start(bias),
+                    scale: start(scale)?.assumingMemoryBound(to: Float.self)
                 )
                 return withUnsafePointer(to: &pointers, body)
             }
