@@ -21,20 +21,27 @@ from cases import CASES
 from flat import VERSIONS
 
 
+KERNELS = {
+    "reference": OpResolverType.BUILTIN_REF,
+    "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "default": OpResolverType.BUILTIN,
+}
+
+
 def interpreter_of(path, case):
     """Each kernel has a newest version; the one to write is found by asking for less until it is there."""
+    kernels = KERNELS[case.kernels]
     while True:
         path.write_bytes(case.model.bytes())
         try:
-            return Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+            return Interpreter(str(path), experimental_op_resolver_type=kernels)
         except ValueError as error:
             wanted = re.search(r"builtin opcode '(\w+)' version '(\d+)'", str(error))
             if not wanted:
                 raise
             if wanted[2] == "1":
                 # Some kernels have one form only, which the reference set leaves out.
-                plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-                return Interpreter(str(path), experimental_op_resolver_type=plain)
+                return Interpreter(str(path), experimental_op_resolver_type=KERNELS["plain"])
             VERSIONS[wanted[1]] = int(wanted[2]) - 1
 
 
