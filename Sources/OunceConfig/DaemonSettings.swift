@@ -71,6 +71,10 @@ package struct ModelSettings: Sendable, Hashable {
     package let name: String
     package let origin: Origin
     package let recipe: RecipeChoice
+    /// Extents of the source's inputs that it leaves open; -1 keeps one open.
+    package let shapes: [String: [Int]]
+    /// Inputs of the source that get a fixed number.
+    package let values: [String: Double]
     /// `.npz` or `.npy` files.
     package let calibration: String?
     package let validation: String?

@@ -42,6 +42,8 @@ extension ModelSettings {
             }
         return .map([
             "name": .text(name), "origin": originValue, "recipe": recipeValue,
+            "shapes": .map(shapes.mapValues { .list($0.map { .integer($0) }) }),
+            "values": .map(values.mapValues { .real($0) }),
             "calibration": .optional(calibration) { .text($0) }, "validation": .optional(validation) { .text($0) },
             "accuracy": .optional(accuracy) { accuracy in
                 .map([

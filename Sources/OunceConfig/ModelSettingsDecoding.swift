@@ -1,12 +1,20 @@
 extension ModelSettings {
     init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?) {
-        let keys = ["name", "source", "artifact", "recipe", "data", "accuracy", "latency", "threads"]
+        let keys = [
+            "name", "source", "artifact", "shapes", "values", "recipe", "data", "accuracy", "latency", "threads",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         let name = fields.required("name") { $0.name() }
         let source = fields.optional("source") { $0.text().map(paths.find) }
         let artifact = fields.optional("artifact") { $0.text().map(paths.find) }
         let recipe = fields.optional("recipe") {
             RecipeChoice($0, paths, recipesDirectory: recipesDirectory)
+        }
+        let shapes = fields.optional("shapes") { field in
+            field.entries(count: 1...64) { $0.list(count: 1...8) { $0.extent() } }
+        }
+        let values = fields.optional("values") { field in
+            field.entries(count: 1...64) { $0.number(in: -1e15...1e15) }
         }
         let data = fields.optional("data") { $0.fields(["calibration", "validation"]) }
         let calibration = data?.optional("calibration") { $0.text().map(paths.find) }
@@ -25,7 +33,7 @@ extension ModelSettings {
             fields.report(
                 "artifact", "'\(field.key)' has both 'source' and 'artifact'", "remove one of the two")
         case (false, true):
-            for key in ["recipe", "accuracy"] where fields.has(key) {
+            for key in ["recipe", "accuracy", "shapes", "values"] where fields.has(key) {
                 fields.report(
                     key, "'\(key)' has no effect on a ready artifact",
                     "remove it, or give 'source' instead of 'artifact'")
@@ -34,7 +42,8 @@ extension ModelSettings {
         }
         guard let name, let origin = source.map(Origin.source) ?? artifact.map(Origin.artifact) else { return nil }
         self.init(
-            name: name, origin: origin, recipe: recipe ?? .auto, calibration: calibration, validation: validation,
+            name: name, origin: origin, recipe: recipe ?? .auto, shapes: shapes ?? [:], values: values ?? [:],
+            calibration: calibration, validation: validation,
             accuracy: accuracy, latencyP99: latency, threads: threads)
     }
 }

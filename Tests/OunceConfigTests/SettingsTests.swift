@@ -23,6 +23,8 @@ import Testing
                 accuracy: {metric: auc, max_drop: 0.5, floor: 90%}
                 latency: {p99: 2.5ms}
                 threads: 2
+                shapes: {images: [1, 3, 320, "?"]}
+                values: {rate: 16000}
               - {name: ready, artifact: r.ounce}
               - {name: other, source: o.tflite, recipe: mine/x.yaml}
               - {name: inline, source: o.tflite, recipe: [quantize: {weights: int8}]}
@@ -56,6 +58,7 @@ import Testing
         #expect(first.accuracy == ModelSettings.Accuracy(metric: .auc, maxDrop: 0.5, floor: 0.9))
         #expect(first.latencyP99 == .microseconds(2500))
         #expect(first.threads == 2)
+        #expect(first.shapes == ["images": [1, 3, 320, -1]] && first.values == ["rate": 16000])
         #expect(settings.models[1].origin == .artifact("/etc/ounce/r.ounce"))
         #expect(settings.models[2].recipe == .file("/etc/ounce/mine/x.yaml"))
         #expect(
@@ -103,7 +106,7 @@ import Testing
             errors == [
                 "f:1:10: 'profile' must be text, found a list; write one word or quoted text",
                 "f:4:5: unknown key 'sauce' in 'models[0]'; did you mean 'source'? (the keys are name, "
-                    + "source, artifact, recipe, data, accuracy, latency or threads)",
+                    + "source, artifact, shapes, values, recipe, data, accuracy, latency or threads)",
                 "f:3:11: 'name' cannot be 'a/b'; use letters, digits, '.', '_' and '-' only",
                 "f:3:5: 'models[0]' lacks the key 'source'; add 'source: …' (a float model) or "
                     + "'artifact: …' (a ready .ounce file)",

@@ -15,24 +15,44 @@ package struct LoadedModel: Sendable {
 
     /// Reads ONNX, TFLite or `.ounce`, whichever the file's content is.
     ///
+    /// - Parameters:
+    ///   - given: extents and values of inputs that the model leaves open.
+    ///   - data: a file of samples; a model that cannot be planned without knowing its extents gets those of the samples.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(path: String) throws(CompressError) {
+    package init(path: String, given: InputBindings = InputBindings(), data: String? = nil) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
         byteCount = file.bytes.count
         let isArtifact: Bool
         (hash, isArtifact) = withExtendedLifetime(file) { (sha256Hex(file.bytes), Artifact.isArtifact(file.bytes)) }
         if isArtifact {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
+            guard given.shapes.isEmpty, given.values.isEmpty else {
+                throw CompressError(
+                    .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")
+            }
             artifact = opened
             graph = opened.graph
         } else {
             artifact = nil
-            graph = try CompressError.wrapping(.input) {
-                do {
-                    return try ModelFile.load(path: path).simplified()
-                } catch let error as GraphError {
-                    throw CompressError(.input, "\(path): \(error)")
+            graph = try Self.graph(path, given, data)
+        }
+    }
+
+    private static func graph(
+        _ path: String, _ given: InputBindings, _ data: String?
+    ) throws(CompressError) -> Graph {
+        try CompressError.wrapping(.input) {
+            do {
+                return try ModelFile.load(path: path, given: given).simplified()
+            } catch let error as FormatError {
+                guard let data, !error.openInputs.isEmpty else { throw error }
+                var bound = given
+                for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) {
+                    bound.shapes[name] = shape
                 }
+                return try ModelFile.load(path: path, given: bound).simplified()
+            } catch let error as GraphError {
+                throw CompressError(.input, "\(path): \(error)")
             }
         }
     }

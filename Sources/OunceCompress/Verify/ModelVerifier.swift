@@ -101,15 +101,19 @@ package struct ModelVerifier: Sendable {
         let bytes = try ModelFile.bytes(path: path)
         let names = try ONNXImporter.inputNames(bytes: bytes)
         let given = Dictionary(zip(names, tensors)) { first, _ in first }
-        var constants: [String: Tensor] = [:]
+        var bindings = InputBindings()
         while true {
             do {
-                let graph = try ONNXImporter.parse(bytes: bytes, constants: constants).simplified()
+                let graph = try ONNXImporter.parse(bytes: bytes, given: bindings).simplified()
                 return (graph, graph.inputs.compactMap { given[graph[$0].name] })
             } catch let error as FormatError {
-                let missing = error.neededInputs.filter { constants[$0] == nil && given[$0] != nil }
-                guard !missing.isEmpty else { throw error }
-                for name in missing { constants[name] = given[name] }
+                let missing = error.neededInputs.filter { bindings.values[$0] == nil && given[$0] != nil }
+                let open = error.openInputs.filter { given[$0.name] != nil && bindings.shapes[$0.name] == nil }
+                guard !missing.isEmpty || !open.isEmpty else { throw error }
+                for name in missing { bindings.values[name] = given[name] }
+                for input in open where !missing.contains(input.name) {
+                    bindings.shapes[input.name] = given[input.name]?.shape
+                }
             }
         }
     }

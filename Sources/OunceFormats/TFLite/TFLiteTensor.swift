@@ -95,3 +95,12 @@ struct TFLiteTensor {
         return .affine(AffineQuantization(scales: scales, zeroPoints: zeroPoints, axis: isPerTensor ? nil : axis))
     }
 }
+
+extension FlatTable {
+    /// The shape with the extents open that the converter left open (`shape_signature`).
+    func signature(_ shape: Shape) throws(ImportFailure) -> Shape {
+        let signature = try integers(18, as: Int32.self, limit: 8)
+        guard signature.count == shape.rank else { return shape }
+        return Shape(zip(shape.dims, signature).map { $1 < 0 ? Shape.unknown : $0 })
+    }
+}

@@ -30,7 +30,8 @@ struct Infer: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let model = try LoadedModel(path: file).model(try options.runtimeOptions())
+            let model = try LoadedModel(path: file, given: options.inputs.bindings(), data: input).model(
+                try options.runtimeOptions())
             let dataset = try Dataset(path: input, inputs: model.inputs)
             var collected = [[UInt8]](repeating: [], count: model.outputs.count)
             var types: [TensorType] = []
