@@ -32,6 +32,7 @@ struct TFLiteOperator {
     func ints(_ field: Int) throws(ImportFailure) -> [Int] {
         try optionTable?.integers(field, as: Int32.self, limit: 8).map { Int($0) } ?? []
     }
+    func string(_ field: Int) throws(ImportFailure) -> String { try optionTable?.string(field, limit: 1 << 12) ?? "" }
     func has(_ field: Int) -> Bool { optionTable?.has(field) ?? false }
 
     /// The names of the operators by their numbers.

@@ -10,7 +10,7 @@ enum TFLiteBinding {
     case missing
 }
 
-/// Translates the one subgraph of a TFLite model.
+/// Translates a subgraph of a TFLite model.
 struct TFLiteTranslation {
     /// Lists of an operator's inputs or a tensor's extents are never longer.
     private static let maximumList = 1 << 12
@@ -19,22 +19,29 @@ struct TFLiteTranslation {
     private let model: FlatTable
     private let subgraph: FlatTable
     private let tensorCount: Int
-    private var bindings: [Int: TFLiteBinding] = [:]
+    var bindings: [Int: TFLiteBinding] = [:]
     private var materialized: [Int: ValueID] = [:]
+    var variables = TFLiteVariables()
 
     init(_ view: ByteView, name: String) throws(ImportFailure) {
-        builder = GraphBuilder(name: name, fileBytes: view.count)
-        model = try FlatTable(root: view)
-        subgraph = try model.table(8, 0)
+        try self.init(FlatTable(root: view), subgraph: 0, GraphBuilder(name: name, fileBytes: view.count))
+    }
+
+    private init(_ model: FlatTable, subgraph index: Int, _ builder: GraphBuilder) throws(ImportFailure) {
+        self.builder = builder
+        self.model = model
+        subgraph = try model.table(8, index)
         tensorCount = try subgraph.count(4)
-        let subgraphs = try model.count(8)
-        if subgraphs > 1 {
-            builder.unsupported.add(
-                op: "subgraphs", at: name, "there are \(subgraphs) subgraphs; export without control flow and state")
-        }
         guard tensorCount <= GraphBuilder.maximumTensors, try subgraph.count(10) <= GraphBuilder.maximumNodes else {
             throw .fatal(FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) operators"))
         }
+    }
+
+    /// A translation of another subgraph, into a graph of its own but under the same bounds.
+    func subtranslation(_ index: Int) throws(ImportFailure) -> TFLiteTranslation {
+        var empty = builder
+        empty.graph = Graph(name: builder.graph.name)
+        return try TFLiteTranslation(model, subgraph: index, empty)
     }
 
     mutating func translate() throws(ImportFailure) {
@@ -60,6 +67,7 @@ struct TFLiteTranslation {
                 t.builder.graph.outputs.append(try t.value(Int(index)))
             }
         }
+        try finishVariables()
     }
 
     private mutating func collecting(
@@ -76,6 +84,7 @@ struct TFLiteTranslation {
     }
 
     private mutating func run(_ op: TFLiteOperator) throws(ImportFailure) {
+        if try runVariable(op) { return }
         guard let translate = Self.operators[op.name] else {
             throw .unsupported("the operator is not known; convert the model without it")
         }
