@@ -27,7 +27,11 @@ final class FakeModel: ServedModel {
 
     deinit { FakeModel.live.wrappingSubtract(1, ordering: .relaxed) }
 
-    func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor] {
+    var states: [TensorInfo] { [] }
+
+    func makeStream() throws(RuntimeError) -> StreamState { throw RuntimeError(.unsupported, "it has no states") }
+
+    func run(_ tensors: [Tensor], stream: StreamState?) throws(RuntimeError) -> [Tensor] {
         if delayMicroseconds > 0 { usleep(delayMicroseconds) }
         var results: [Tensor] = []
         for tensor in tensors {

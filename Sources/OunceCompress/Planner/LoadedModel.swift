@@ -15,8 +15,9 @@ package struct LoadedModel: Sendable {
 
     /// Reads ONNX, TFLite or `.ounce`, whichever the file's content is.
     ///
+    /// - Parameter states: inputs and outputs that are bound together as states, by name.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(path: String) throws(CompressError) {
+    package init(path: String, states: [(input: String, output: String)] = []) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
         byteCount = file.bytes.count
         let isArtifact: Bool
@@ -24,12 +25,15 @@ package struct LoadedModel: Sendable {
         if isArtifact {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
             artifact = opened
-            graph = opened.graph
+            graph = try CompressError.wrapping(.input) {
+                states.isEmpty ? opened.graph : try opened.graph.binding(states: states)
+            }
         } else {
             artifact = nil
             graph = try CompressError.wrapping(.input) {
                 do {
-                    return try ModelFile.load(path: path).simplified()
+                    let loaded = try ModelFile.load(path: path)
+                    return try (states.isEmpty ? loaded : loaded.binding(states: states)).simplified()
                 } catch let error as GraphError {
                     throw CompressError(.input, "\(path): \(error)")
                 }
@@ -39,7 +43,7 @@ package struct LoadedModel: Sendable {
 
     /// What data must have arrays for.
     package var inputs: [TensorInfo] {
-        graph.inputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
+        graph.clientInputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
     }
 
     /// The model prepared to run.

@@ -30,6 +30,7 @@ struct Compress: ParsableCommand {
     var latency: Double?
     @Option(help: "Threads; at most what the profile allows.")
     var threads: Int?
+    @OptionGroup var states: StateOptions
     @Option(name: .shortAndLong, help: "Where the artifact goes (.ounce).")
     var output: String
     @Flag(help: "Print JSON.")
@@ -61,7 +62,7 @@ struct Compress: ParsableCommand {
         let deviceProfile = try Device.profile(profile)
         let selection: ResolvedConfiguration.RecipeSelection =
             recipe == "auto" ? .auto(try Device.recipes(in: recipes)) : .fixed(try Device.loader.recipe(recipe))
-        let loaded = try LoadedModel(path: model)
+        let loaded = try states.load(model)
         let inputs = loaded.inputs
         let validationData = try validation.map { try Dataset(path: $0, inputs: inputs) }
         let calibrationData = try calibration.map { try Dataset(path: $0, inputs: inputs) }

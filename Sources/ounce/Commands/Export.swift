@@ -15,6 +15,7 @@ struct Export: ParsableCommand {
     var onnx: String
     @Flag(help: "Obey TensorRT's rules for explicit quantisation: zero point 0 everywhere, float biases.")
     var symmetric = false
+    @OptionGroup var states: StateOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -27,7 +28,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try LoadedModel(path: file)
+            let loaded = try states.load(file)
             let bytes = try ONNXExporter.serialize(
                 loaded.graph, quantization: symmetric ? .symmetric : .asStored, producerVersion: Ounce.version)
             try AtomicFile.write(bytes, to: onnx)

@@ -9,6 +9,7 @@ struct Inspect: ParsableCommand {
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
     var file: String
+    @OptionGroup var states: StateOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -32,6 +33,7 @@ struct Inspect: ParsableCommand {
         var name: String
         var inputs: [Endpoint]
         var outputs: [Endpoint]
+        var states: [Endpoint]
         var layers: [Layer]
         var parameters: Int
         var macs: Int
@@ -42,7 +44,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try LoadedModel(path: file)
+            let loaded = try states.load(file)
             let graph = loaded.graph
             let bound = (try? graph.bound(to: [:])) ?? graph
             let layers = bound.nodes.map { node -> Layer in
@@ -57,8 +59,8 @@ struct Inspect: ParsableCommand {
                 Endpoint(name: graph[id].name, datatype: graph[id].dtype.name, shape: graph[id].shape.dims)
             }
             let result = Result(
-                name: graph.name, inputs: graph.inputs.map(endpoint), outputs: graph.outputs.map(endpoint),
-                layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
+                name: graph.name, inputs: graph.clientInputs.map(endpoint),
+                outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) }, layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
                 provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
             json ? try JSONOutput.write(result) : write(result, fileBytes: loaded.byteCount)
@@ -69,6 +71,7 @@ struct Inspect: ParsableCommand {
         print("\(result.name): \(Text.bytes(fileBytes)) on disk")
         for input in result.inputs { print("input   \(input.name)  \(input.datatype) \(Shape(input.shape))") }
         for output in result.outputs { print("output  \(output.name)  \(output.datatype) \(Shape(output.shape))") }
+        for state in result.states { print("state   \(state.name)  \(state.datatype) \(Shape(state.shape))") }
         if let provenance = result.provenance {
             print(
                 "made by Ounce \(provenance.ounceVersion) from \(provenance.modelName) (\(provenance.modelHash.prefix(12))) "
