@@ -89,7 +89,7 @@ final class SequenceTable: Sendable {
                 entries.withLock { $0[id] = Entry(stream: stream, lastUse: now) }
                 return stream
             } catch {
-                guard error.code == .memory, entries.withLock(Self.dropOldest) else { throw ServiceError(error) }
+                guard error.code == .memory, entries.withLock({ Self.dropOldest(&$0) }) else { throw ServiceError(error) }
             }
         }
     }
