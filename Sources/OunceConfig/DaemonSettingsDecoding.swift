@@ -64,7 +64,10 @@ extension DaemonSettings.Server {
     private static let maxSocketBytes = 107
 
     fileprivate init?(_ field: Field, _ paths: PathResolver) {
-        let keys = ["socket", "group", "mode", "max_request", "max_connections", "request_timeout", "max_sequences", "sequence_timeout"]
+        let keys = [
+            "socket", "group", "mode", "max_request", "max_connections", "request_timeout", "max_sequences",
+            "sequence_timeout",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         let socket = fields.required("socket") { field -> String? in
             guard let path = field.text().map(paths.beside) else { return nil }

@@ -67,7 +67,8 @@ extension Graph {
             graph[start].type.shape = shape
             guard let initial = Tensor.filled(with: value.encoding, type: TensorType(value.dtype, shape)) else {
                 throw GraphError(
-                    .limit, at: value.name, "a state of \(value.dtype) \(shape) cannot be bound; it is empty or too large")
+                    .limit, at: value.name,
+                    "a state of \(value.dtype) \(shape) cannot be bound; it is empty or too large")
             }
             graph.initialStates.append(initial)
         }

@@ -92,7 +92,8 @@ import Testing
             for (index, step) in golden.steps.enumerated() {
                 for stream in streams {
                     let result = try model.run([step], stream: stream)
-                    #expect(agreement.difference(result[0], golden.expected[0][index]) == nil, "\(golden.path) \(index)")
+                    #expect(
+                        agreement.difference(result[0], golden.expected[0][index]) == nil, "\(golden.path) \(index)")
                 }
             }
         }
@@ -273,7 +274,8 @@ import Testing
         let data = try Dataset(path: file.path, inputs: loaded.inputs)
         let recipe = Recipe(name: "int8", steps: [.quantize(Quantization(minInputSQNR: 0, floatOutput: false))])
         let request = CompressionRequest(
-            model: loaded, profile: DeviceProfile(memory: .bytes(1 << 28)), recipe: .fixed(recipe), calibration: data, validation: data,
+            model: loaded, profile: DeviceProfile(memory: .bytes(1 << 28)), recipe: .fixed(recipe), calibration: data,
+            validation: data,
             metric: .fidelity, onlineCPUs: 1, totalMemory: 1 << 30)
         let artifact = try Compressor(request).run()
         #expect(artifact.graph.nodes.contains { artifact.graph[$0.outputs[0]].dtype == .int8 })

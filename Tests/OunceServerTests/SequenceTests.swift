@@ -34,9 +34,13 @@ import Testing
 
     /// `y` of one request, or the error.
     private func ask(_ server: TestServer, _ x: [Float], _ parameters: String? = nil) throws -> (y: [Double], Curl) {
+        try ask(server.path, x, parameters)
+    }
+
+    private func ask(_ path: String, _ x: [Float], _ parameters: String?) throws -> (y: [Double], Curl) {
         let more = parameters.map { ",\"parameters\":{\($0)}" } ?? ""
         let body = "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,2],\"data\":\(x)}]\(more)}"
-        let reply = try Curl(server.path, "/v2/models/sums/infer", body: Data(body.utf8))
+        let reply = try Curl(path, "/v2/models/sums/infer", body: Data(body.utf8))
         let output = (reply.object["outputs"] as? [[String: Any]])?.first
         return (output?["data"] as? [Double] ?? [], reply)
     }
@@ -146,8 +150,9 @@ import Testing
         let server = try TestServer(limits: limits)
         server.store.swap(try Self.sums())
         _ = try ask(server, [0, 0], "\"sequence_id\":1,\"sequence_start\":true")
+        let path = server.path
         DispatchQueue.concurrentPerform(iterations: 40) { _ in
-            _ = try? ask(server, [1, 2], "\"sequence_id\":1")
+            _ = try? ask(path, [1, 2], "\"sequence_id\":1")
         }
         #expect(try ask(server, [0, 0], "\"sequence_id\":1").y == [-140, -280])
     }

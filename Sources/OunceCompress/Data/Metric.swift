@@ -71,7 +71,8 @@ package struct Evaluator: Sendable {
     }
 
     private func score(
-        _ index: Int, _ inputs: [Tensor], _ outputs: [Tensor], _ model: Model, _ expected: [Tensor]?, _ reference: Model?
+        _ index: Int, _ inputs: [Tensor], _ outputs: [Tensor], _ model: Model, _ expected: [Tensor]?,
+        _ reference: Model?
     ) throws(CompressError) -> Double {
         guard let output = outputs.first, let info = model.outputs.first else {
             throw CompressError(.data, "the model has no output")

@@ -133,7 +133,8 @@ package struct ModelVerifier: Sendable {
             }
             let size = tensor.byteCount / tensor.shape[0]
             let storage = TensorStorage(byteCount: size) {
-                $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: tensor.bytes[(index * size)..<((index + 1) * size)]))
+                $0.copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: tensor.bytes[(index * size)..<((index + 1) * size)]))
             }
             let shape = Shape(Array(tensor.shape.dims.dropFirst()))
             if let slice = Tensor(dtype: tensor.dtype, shape: shape, storage: storage) { slices.append(slice) }

@@ -81,15 +81,20 @@ final class SequenceTable: Sendable {
         entries.withLock { entries in
             entries[id] = nil
             entries = entries.filter { !Self.isOver($0.value, limits, now) }
-            while entries.count >= max(limits.maximum, 1), Self.dropOldest(&entries) {}
         }
         while true {
             do throws(RuntimeError) {
                 let stream = try model.makeStream()
-                entries.withLock { $0[id] = Entry(stream: stream, lastUse: now) }
+                entries.withLock { entries in
+                    entries[id] = nil
+                    while entries.count >= max(limits.maximum, 1), Self.dropOldest(&entries) {}
+                    entries[id] = Entry(stream: stream, lastUse: now)
+                }
                 return stream
             } catch {
-                guard error.code == .memory, entries.withLock({ Self.dropOldest(&$0) }) else { throw ServiceError(error) }
+                guard error.code == .memory, entries.withLock({ Self.dropOldest(&$0) }) else {
+                    throw ServiceError(error)
+                }
             }
         }
     }

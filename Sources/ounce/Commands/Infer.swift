@@ -41,7 +41,8 @@ struct Infer: ParsableCommand {
             let model = try states.load(file).model(try options.runtimeOptions())
             guard !stream || !model.states.isEmpty else {
                 throw ValidationError(
-                    "--stream: \(model.name) keeps nothing between runs; bind an output to an input with --state IN=OUT")
+                    "--stream: \(model.name) keeps nothing between runs; bind an output to an input with --state IN=OUT"
+                )
             }
             let dataset = try Dataset(path: input, inputs: model.inputs)
             let run = try SampleRun(model, over: dataset, isOneStream: stream)

@@ -60,7 +60,8 @@ struct Inspect: ParsableCommand {
             }
             let result = Result(
                 name: graph.name, inputs: graph.clientInputs.map(endpoint),
-                outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) }, layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
+                outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) },
+                layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
                 provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
             json ? try JSONOutput.write(result) : write(result, fileBytes: loaded.byteCount)
