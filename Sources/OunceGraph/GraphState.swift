@@ -39,12 +39,13 @@ extension Graph {
 
     /// The graph with explicit inputs and outputs bound together as states that start as zeros.
     ///
-    /// A state of unknown extents has 1 there, and so has the batch axis of every input: a stream is one sample after the
-    /// other.
+    /// A state of unknown extents has 1 there, and so has then the batch axis of every input: a stream is one sample after
+    /// the other.
     /// - Parameter pairs: names of an input and of the output that it gets back in the next run.
     /// - Throws: `GraphError` naming what is not there or does not fit.
     package func binding(states pairs: [(input: String, output: String)]) throws(GraphError) -> Graph {
         var graph = self
+        var isBatched = false
         for pair in pairs {
             guard let start = graph.clientInputs.first(where: { self[$0].name == pair.input }) else {
                 throw GraphError(
@@ -65,6 +66,7 @@ extension Graph {
             let value = graph[start]
             let shape = Shape(value.shape.dims.map { $0 < 0 ? 1 : $0 })
             graph[start].type.shape = shape
+            isBatched = isBatched || shape != value.shape
             guard let initial = Tensor.filled(with: value.encoding, type: TensorType(value.dtype, shape)) else {
                 throw GraphError(
                     .limit, at: value.name,
@@ -72,7 +74,7 @@ extension Graph {
             }
             graph.initialStates.append(initial)
         }
-        for id in graph.clientInputs where graph[id].shape.dims.first.map({ $0 < 0 }) == true {
+        for id in graph.clientInputs where isBatched && graph[id].shape.dims.first.map({ $0 < 0 }) == true {
             graph[id].type.shape[0] = 1
         }
         try graph.inferTypes()

@@ -51,19 +51,18 @@ extension Model {
     package func measureLatency(
         inputs given: [Tensor]? = nil, seconds: Double
     ) throws(RuntimeError) -> LatencyStatistics {
-        try withInputs(given) { session in
+        let stream = states.isEmpty ? nil : try makeStream()
+        func run(_ session: Session) {
+            if let stream { stream.run(session) } else { session.run() }
+        }
+        return try withInputs(given) { session in
             let start = Self.now()
-            session.resetStates(initialStates)
-            repeat {
-                session.run()
-                session.carryStates()
-            } while Self.now() - start < seconds / 5
+            repeat { run(session) } while Self.now() - start < seconds / 5
             var samples: [Double] = []
             let begin = Self.now()
             var last = begin
             while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
-                session.run()
-                session.carryStates()
+                run(session)
                 let now = Self.now()
                 samples.append((now - last) * 1e3)
                 last = now

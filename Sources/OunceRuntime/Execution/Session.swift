@@ -97,13 +97,6 @@ final class Session: @unchecked Sendable {
         }
     }
 
-    /// Makes the states that a run has ended in those that the next one starts from.
-    func carryStates() {
-        for (start, end) in zip(plan.stateInputBuffers, plan.stateOutputBuffers) {
-            bytes(of: start).copyMemory(from: UnsafeRawBufferPointer(bytes(of: end)))
-        }
-    }
-
     /// Puts the states in place that a stream starts from.
     func resetStates(_ initial: [Tensor]) {
         for (tensor, buffer) in zip(initial, plan.stateInputBuffers) {
