@@ -59,6 +59,13 @@ package enum Op: Sendable, Hashable {
     /// taps of `weights[o, t] * x[places[o, t]]`. Resizing by any interpolation.
     case resample(axis: Int)
     case recurrent(Recurrent)
+    /// To the output's affine encoding in this type, from floats or from integers with an encoding of their own. `quantize`
+    /// is the form for int8 that has kernels.
+    case quantizeAs(DType)
+    /// float32 numbers moved to the nearest places of an 8-bit grid that fits them, one grid for each index of the first
+    /// axes: what layers with quantised weights and float activations do to their input.
+    case roundToDynamicGrid(DynamicGrid)
+    case integerLSTM(IntegerLSTM)
 }
 
 package struct Convolution: Sendable, Hashable {

@@ -40,6 +40,9 @@ extension Op {
         case .poolIndices: "poolIndices"
         case .resample: "resample"
         case .recurrent(let layer): "\(layer.kind)"
+        case .quantizeAs(let dtype): "quantize \(dtype.name)"
+        case .roundToDynamicGrid: "roundToDynamicGrid"
+        case .integerLSTM: "integerLSTM"
         }
     }
 }

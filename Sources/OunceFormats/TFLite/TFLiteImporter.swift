@@ -14,7 +14,10 @@ package enum TFLiteImporter {
         } catch { throw error.inFile(path) }
     }
 
-    package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
+    /// - Parameter shapes: extents of inputs by name, where others than those of the file are wanted.
+    package static func parse(
+        bytes: [UInt8], name: String = "model", shapes: [String: Shape] = [:]
+    ) throws(FormatError) -> Graph {
         guard bytes.count <= maximumBytes else {
             throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
         }
@@ -25,7 +28,7 @@ package enum TFLiteImporter {
         defer { withExtendedLifetime(file) {} }
         var translation: TFLiteTranslation
         do throws(ImportFailure) {
-            translation = try TFLiteTranslation(ByteView(file.bytes), name: name)
+            translation = try TFLiteTranslation(ByteView(file.bytes), name: name, shapes: shapes)
             try translation.translate()
         } catch {
             switch error {

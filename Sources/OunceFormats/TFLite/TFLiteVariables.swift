@@ -8,7 +8,7 @@ struct TFLiteVariables {
         let name: String
     }
 
-    private struct Variable {
+    fileprivate struct Variable {
         /// From the CALL_ONCE.
         var initial: (tensor: Tensor, encoding: Encoding)?
         /// Holds it when a run starts; nil: no run reads that.
@@ -17,128 +17,119 @@ struct TFLiteVariables {
         var current: ValueID?
     }
 
+    private static let maximumCount = 1024
+
     /// In the order of their first use, so that the same file always gives the same states.
-    private var order: [Key] = []
-    private var variables: [Key: Variable] = [:]
-    /// By the tensor that holds the handle.
-    private var handles: [Int: Key] = [:]
-    private var initialized: Set<Int> = []
+    fileprivate private(set) var order: [Key] = []
+    fileprivate var all: [Key: Variable] = [:]
+    fileprivate var initialized: Set<Int> = []
     /// Whether the operators are those of an initialising subgraph.
-    var isInitializing = false
+    fileprivate var isInitializing = false
+    /// How often a run assigns variables.
+    fileprivate(set) var assignments = 0
 
-    private static let maximumVariables = 1024
-
-    fileprivate mutating func name(_ handle: Int, _ key: Key) throws(ImportFailure) {
-        handles[handle] = key
-        guard variables[key] == nil else { return }
-        guard order.count < Self.maximumVariables else {
-            throw .fatal(FormatError(.limit, "the model has over \(Self.maximumVariables) variables"))
+    fileprivate mutating func declare(_ key: Key) throws(ImportFailure) {
+        guard all[key] == nil else { return }
+        guard order.count < Self.maximumCount else {
+            throw .fatal(FormatError(.limit, "the model has over \(Self.maximumCount) variables"))
         }
         order.append(key)
-        variables[key] = Variable()
-    }
-
-    fileprivate func key(_ handle: Int?) throws(ImportFailure) -> Key {
-        guard let handle, let key = handles[handle] else {
-            throw .unsupported("its variable is not named by a VAR_HANDLE in the same subgraph; convert without it")
-        }
-        return key
+        all[key] = Variable()
     }
 }
 
 extension TFLiteTranslation {
-    /// Runs the operators that work on variables; false for any other.
-    mutating func runVariable(_ op: TFLiteOperator) throws(ImportFailure) -> Bool {
-        switch op.name {
-        case "VAR_HANDLE":
-            guard let output = op.outputs.first else { throw .corrupt("a VAR_HANDLE makes nothing") }
-            try variables.name(output, .init(container: try op.string(4), name: try op.string(6)))
-        case "READ_VARIABLE": try readVariable(op)
-        case "ASSIGN_VARIABLE": try assignVariable(op)
-        case "CALL_ONCE": try callOnce(op)
-        default: return false
-        }
-        return true
+    mutating func variableHandle(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
+        let key = TFLiteVariables.Key(container: try op.string(4), name: try op.string(6))
+        try variables.declare(key)
+        return .variable(key)
     }
 
-    private mutating func readVariable(_ op: TFLiteOperator) throws(ImportFailure) {
-        let key = try variables.key(input(op, 0))
-        guard let output = op.outputs.first, bindings[output] == nil else {
-            throw .corrupt("READ_VARIABLE '\(op.location)' does not make one tensor of its own")
+    mutating func readVariable(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
+        let key = try variable(op)
+        if variables.isInitializing {
+            guard let (tensor, encoding) = variables.all[key]?.initial else {
+                throw .unsupported("the initialiser reads '\(key.name)' before it assigns it; convert without it")
+            }
+            return .constant(tensor, encoding)
         }
+        let declared = try declared(op)
         let id: ValueID
-        if let current = variables.current(key) {
-            id = current
+        if let known = variables.all[key]?.current ?? variables.all[key]?.start {
+            id = known
         } else {
-            let tensor = try tensor(output)
-            let type = TensorType(tensor.dtype, tensor.shape)
-            id = builder.graph.add(Value(name: key.name, type: type, encoding: tensor.encoding))
-            variables.start(key, id)
+            let type = TensorType(declared.dtype, declared.shape)
+            id = builder.graph.add(Value(name: key.name, type: type, encoding: declared.encoding))
+            variables.all[key]?.start = id
         }
-        try check(id, against: try tensor(output), key)
-        bindings[output] = .value(id)
-    }
-
-    private mutating func assignVariable(_ op: TFLiteOperator) throws(ImportFailure) {
-        let key = try variables.key(input(op, 0))
-        if let index = input(op, 1), case .missing = bindings[index] { return }
-        guard variables.isInitializing else { return variables.assign(key, try value(op, 1)) }
-        guard let index = input(op, 1), case .constant(let tensor, let encoding) = try binding(index) else {
-            throw .unsupported("the initial value of '\(key.name)' is computed; convert with constant initial values")
-        }
-        variables.initialize(key, (tensor, encoding))
-    }
-
-    private func check(_ id: ValueID, against tensor: TFLiteTensor, _ key: TFLiteVariables.Key) throws(ImportFailure) {
         let value = builder.graph[id]
-        guard value.dtype == tensor.dtype, value.shape == tensor.shape, value.encoding == tensor.encoding else {
+        guard value.dtype == declared.dtype, value.shape == declared.shape, value.encoding == declared.encoding else {
             throw .unsupported(
-                "'\(key.name)' is assigned as \(value.dtype) \(value.shape) and read as \(tensor.dtype) \(tensor.shape) or "
-                    + "on another grid; convert with one type for each variable")
+                "'\(key.name)' is \(value.dtype) \(value.shape) and read as \(declared.dtype) \(declared.shape) or on "
+                    + "another grid; convert with one type for each variable")
         }
+        return .value(id)
+    }
+
+    mutating func assignVariable(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
+        let key = try variable(op)
+        if variables.isInitializing {
+            let initial = try constant(op, 1)
+            variables.all[key]?.initial = initial
+        } else {
+            let current = try value(op, 1)
+            variables.assignments += 1
+            variables.all[key]?.current = current
+        }
+        return .several([])
     }
 
     /// Takes the initial values that a subgraph assigns.
-    private mutating func callOnce(_ op: TFLiteOperator) throws(ImportFailure) {
-        guard !variables.isInitializing else { throw .unsupported("an initialiser calls another; convert without it") }
-        let index = try op.int(4)
-        guard variables.isFirstCall(index) else { return }
-        var initializer = try subtranslation(index)
-        initializer.variables.isInitializing = true
-        try initializer.translate()
-        let graph = builder.graph
-        builder = initializer.builder
-        builder.graph = graph
-        variables.takeInitialValues(initializer.variables)
+    mutating func callOnce(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
+        let subgraph = try op.int(4)
+        guard variables.initialized.insert(subgraph).inserted else { return .several([]) }
+        let outer = variables.isInitializing
+        variables.isInitializing = true
+        defer { variables.isInitializing = outer }
+        _ = try call(subgraph: subgraph, [])
+        return .several([])
+    }
+
+    private mutating func variable(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteVariables.Key {
+        guard let index = input(op, 0), case .variable(let key) = try binding(index) else {
+            throw .corrupt("\(op.name): its first input names no variable")
+        }
+        return key
     }
 
     /// Makes states of the variables, behind the model's own inputs and outputs.
     mutating func finishVariables() throws(ImportFailure) {
-        guard !variables.isInitializing else { return }
-        let states = variables.states
-        // A value that is kept as it is must not be taken for the successor of another state.
-        var taken = Set(states.map(\.start) + builder.graph.inputs + builder.graph.outputs)
-        for state in states {
-            guard let (initial, encoding) = state.initial else {
+        let states = variables.order.compactMap { key in
+            variables.all[key].flatMap { variable in variable.start.map { (key.name, $0, variable) } }
+        }
+        // A value that has another part to play must not be renamed.
+        var taken = Set(states.map(\.1) + builder.graph.inputs + builder.graph.outputs)
+        for (name, id, variable) in states {
+            guard let (initial, encoding) = variable.initial else {
                 builder.unsupported.add(
-                    op: "READ_VARIABLE", at: state.name,
+                    op: "READ_VARIABLE", at: name,
                     "the variable is read before anything is assigned to it; convert with its initialiser")
                 continue
             }
-            let start = builder.graph[state.start]
+            let start = builder.graph[id]
             guard initial.dtype == start.dtype, initial.shape == start.shape, encoding == start.encoding else {
                 builder.unsupported.add(
-                    op: "CALL_ONCE", at: state.name,
-                    "the variable starts as \(initial.dtype) \(initial.shape) and is read as \(start.dtype) "
-                        + "\(start.shape) or on another grid; convert with one type for each variable")
+                    op: "CALL_ONCE", at: name,
+                    "the variable begins as \(initial.dtype) \(initial.shape) and is read as \(start.dtype) \(start.shape) "
+                        + "or on another grid; convert with one type for each variable")
                 continue
             }
-            guard let current = state.current else {
-                builder.graph[state.start].constant = initial
+            guard let end = variable.current else {
+                builder.graph[id].constant = initial
                 continue
             }
-            builder.graph.inputs.append(state.start)
-            builder.graph.outputs.append(try ownValue(current, name: "\(state.name)/next", &taken))
+            builder.graph.inputs.append(id)
+            builder.graph.outputs.append(try ownValue(end, name: "\(name)/next", &taken))
             builder.graph.initialStates.append(initial)
         }
     }
@@ -154,30 +145,5 @@ extension TFLiteTranslation {
         }
         let same = value.shape.dims.indices.map { ReshapeDimension.copy($0) }
         return try builder.emit(.reshape(same), [id], name: name, output: name, encoding: value.encoding)
-    }
-}
-
-extension TFLiteVariables {
-    fileprivate func current(_ key: Key) -> ValueID? { variables[key]?.current ?? variables[key]?.start }
-    fileprivate mutating func start(_ key: Key, _ id: ValueID) { variables[key]?.start = id }
-    fileprivate mutating func assign(_ key: Key, _ id: ValueID) { variables[key]?.current = id }
-    fileprivate mutating func initialize(_ key: Key, _ value: (Tensor, Encoding)) { variables[key]?.initial = value }
-    fileprivate mutating func isFirstCall(_ subgraph: Int) -> Bool { initialized.insert(subgraph).inserted }
-
-    /// The values that another subgraph has assigned to variables of the same names.
-    fileprivate mutating func takeInitialValues(_ other: TFLiteVariables) {
-        for key in other.order {
-            guard let initial = other.variables[key]?.initial else { continue }
-            if variables[key] == nil { order.append(key) }
-            variables[key, default: Variable()].initial = initial
-        }
-    }
-
-    /// Those that a run reads as they were before it.
-    fileprivate var states: [(name: String, start: ValueID, current: ValueID?, initial: (Tensor, Encoding)?)] {
-        order.compactMap { key in
-            guard let variable = variables[key], let start = variable.start else { return nil }
-            return (key.name, start, variable.current, variable.initial)
-        }
     }
 }

@@ -10,7 +10,7 @@ package struct GenericOperator: Sendable {
     /// nil for the operators that work on quantised values, and for batch normalisation.
     package init?(_ op: Op, inputs: [TensorType?], output: TensorType) {
         switch op {
-        case .quantize, .dequantize, .batchNormalization: return nil
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return nil
         default: break
         }
         guard output.shape.elementCount != nil, inputs.allSatisfy({ $0 == nil || $0?.shape.elementCount != nil }),
@@ -71,7 +71,9 @@ package struct GenericOperator: Sendable {
             loop.cumulativeSum(axis: axis, exclusive: exclusive, reverse: reverse)
         case .resample(let axis): loop.resample(axis: axis)
         case .recurrent(let layer): loop.recurrent(layer)
-        case .quantize, .dequantize, .batchNormalization: return
+        case .roundToDynamicGrid(let grid): loop.roundToDynamicGrid(grid)
+        case .integerLSTM(let layer): loop.integerLSTM(layer)
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return
         }
     }
 }

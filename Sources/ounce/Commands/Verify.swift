@@ -27,6 +27,8 @@ struct Verify: ParsableCommand {
     var relative = TensorAgreement().relative
     @Option(help: "Absolute tolerance for floats.")
     var absolute = TensorAgreement().absolute
+    @Option(help: "How far integers may lie apart.")
+    var steps = 0
     @Flag(help: "Count refused models as failures.")
     var strict = false
     @Flag(help: "Print only what failed or was refused, and the sum.")
@@ -58,6 +60,7 @@ struct Verify: ParsableCommand {
             var verifier = ModelVerifier(options: try options.runtimeOptions())
             verifier.agreement.relative = relative
             verifier.agreement.absolute = absolute
+            verifier.agreement.steps = steps
             var report = Report()
             if expected.isEmpty {
                 for path in paths {
