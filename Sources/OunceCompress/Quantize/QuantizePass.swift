@@ -89,6 +89,7 @@ private struct QuantizedGraphBuilder {
         self.statistics = statistics
         self.recipe = recipe
         result = Graph(name: source.name)
+        result.initialStates = source.initialStates
         for input in source.inputs {
             let id = result.add(source[input])
             result.inputs.append(id)

@@ -16,6 +16,8 @@ package enum VerifyOutcome: Sendable, Hashable {
 package struct ModelVerifier: Sendable {
     package var agreement = TensorAgreement()
     package var options: RuntimeOptions
+    /// Inputs and outputs that are bound together as states.
+    package var states: [(input: String, output: String)] = []
 
     package init(options: RuntimeOptions) { self.options = options }
 
@@ -79,13 +81,16 @@ package struct ModelVerifier: Sendable {
     package func verify(model path: String, inputs: [Tensor], expected: [Tensor]) -> VerifyOutcome {
         do {
             let (graph, tensors) = try load(path, inputs)
-            let results = try Model(graph: graph, options: options).run(tensors)
-            guard results.count >= expected.count else {
-                return .failed("it gives \(results.count) outputs, \(expected.count) are expected")
+            let model = try Model(graph: graph, options: options)
+            guard let steps = steps(of: tensors, for: model) else {
+                return try compare(model.run(tensors), expected, of: model)
             }
-            for (index, pair) in zip(results, expected).enumerated() {
-                guard let difference = agreement.difference(pair.0, pair.1) else { continue }
-                return .failed("output \(graph[graph.outputs[index]].name): \(difference)")
+            let stream = try model.makeStream()
+            for step in 0..<steps {
+                let outputs = try model.run(try Self.slices(step, of: tensors, like: model.inputs), stream: stream)
+                let wanted = try Self.slices(step, of: expected, like: model.outputs)
+                guard case .failed(let reason) = compare(outputs, wanted, of: model) else { continue }
+                return .failed("step \(step): \(reason)")
             }
             return .passed
         } catch let error as FormatError {
@@ -95,16 +100,60 @@ package struct ModelVerifier: Sendable {
         } catch { return .failed("\(error)") }
     }
 
+    private func compare(_ results: [Tensor], _ expected: [Tensor], of model: Model) -> VerifyOutcome {
+        guard results.count >= expected.count else {
+            return .failed("it gives \(results.count) outputs, \(expected.count) are expected")
+        }
+        for (index, pair) in zip(results, expected).enumerated() {
+            guard let difference = agreement.difference(pair.0, pair.1) else { continue }
+            return .failed("output \(model.outputs[index].name): \(difference)")
+        }
+        return .passed
+    }
+
+    /// The steps of inputs that have an axis more than a model with states takes; nil: they are one step.
+    private func steps(of tensors: [Tensor], for model: Model) -> Int? {
+        guard !model.states.isEmpty, let first = tensors.first, !tensors.isEmpty, tensors.count == model.inputs.count,
+            zip(tensors, model.inputs).allSatisfy({
+                $0.shape.rank == $1.shape.rank + 1 && $0.shape[0] == first.shape[0]
+            })
+        else { return nil }
+        return first.shape[0]
+    }
+
+    /// Row `index` of each tensor.
+    private static func slices(
+        _ index: Int, of tensors: [Tensor], like infos: [TensorInfo]
+    ) throws(CompressError) -> [Tensor] {
+        var slices: [Tensor] = []
+        for (tensor, info) in zip(tensors, infos) {
+            guard tensor.shape.rank == info.shape.rank + 1, index < tensor.shape[0] else {
+                throw CompressError(
+                    .data, "the array for \(info.name) is \(tensor.shape), which has no step \(index) of \(info.shape)")
+            }
+            let size = tensor.byteCount / tensor.shape[0]
+            let storage = TensorStorage(byteCount: size) {
+                $0.copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: tensor.bytes[(index * size)..<((index + 1) * size)]))
+            }
+            let shape = Shape(Array(tensor.shape.dims.dropFirst()))
+            if let slice = Tensor(dtype: tensor.dtype, shape: shape, storage: storage) { slices.append(slice) }
+        }
+        return slices
+    }
+
     /// The graph, simplified, and the tensors for the inputs that it still has.
     package func load(_ path: String, _ tensors: [Tensor]) throws -> (Graph, [Tensor]) {
-        guard path.hasSuffix(".onnx") else { return (try LoadedModel(path: path).graph, tensors) }
+        guard path.hasSuffix(".onnx") else { return (try LoadedModel(path: path, states: states).graph, tensors) }
         let names = try ONNXImporter.inputNames(path: path)
         let given = Dictionary(zip(names, tensors)) { first, _ in first }
         var bindings = InputBindings()
         while true {
             do {
-                let graph = try ONNXImporter.load(path: path, given: bindings).simplified()
-                return (graph, graph.inputs.compactMap { given[graph[$0].name] })
+                var graph = try ONNXImporter.load(path: path, given: bindings)
+                if !states.isEmpty { graph = try graph.binding(states: states) }
+                graph = try graph.simplified()
+                return (graph, graph.clientInputs.compactMap { given[graph[$0].name] })
             } catch let error as FormatError {
                 let missing = error.neededInputs.filter { bindings.values[$0] == nil && given[$0] != nil }
                 let open = error.openInputs.filter { given[$0.name] != nil && bindings.shapes[$0.name] == nil }

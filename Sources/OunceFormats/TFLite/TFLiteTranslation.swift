@@ -8,6 +8,8 @@ enum TFLiteBinding {
     case dequantized(Tensor, AffineQuantization)
     /// What an operator with more than one output makes.
     case several([TFLiteBinding])
+    /// A handle: which variable it names.
+    case variable(TFLiteVariables.Key)
     /// Made by an operator that is not supported.
     case missing
 }
@@ -28,6 +30,7 @@ struct TFLiteTranslation {
     /// The real numbers of values on grids.
     private var reals: [ValueID: ValueID] = [:]
     private var depth = 0
+    var variables = TFLiteVariables()
 
     private struct Scope {
         let subgraph: FlatTable
@@ -65,6 +68,7 @@ struct TFLiteTranslation {
                 t.builder.graph.outputs.append(try t.output(Int(index)))
             }
         }
+        try finishVariables()
     }
 
     private mutating func addInput(_ index: Int) throws(ImportFailure) {
@@ -163,10 +167,11 @@ struct TFLiteTranslation {
             throw .corrupt("\(op.name) '\(op.location)' makes \(results.count) tensors, not \(op.outputs.count)")
         }
         for (output, result) in zip(op.outputs, results) {
-            let declared = try tensor(output)
-            if case .value(let id) = result, builder.graph[id].dtype != declared.dtype {
+            if case .value(let id) = result, case let declared = try tensor(output).dtype,
+                builder.graph[id].dtype != declared
+            {
                 throw .corrupt(
-                    "\(op.name) '\(op.location)' is declared \(declared.dtype), computed \(builder.graph[id].dtype)")
+                    "\(op.name) '\(op.location)' is declared \(declared), computed \(builder.graph[id].dtype)")
             }
             scope.bindings[output] = result
         }
@@ -214,7 +219,7 @@ struct TFLiteTranslation {
             id = builder.constant(tensor, name: try tensorName(index), encoding: encoding)
         case .dequantized(let tensor, let affine):
             id = builder.constant(try builder.dequantize(tensor, affine), name: try tensorName(index))
-        case .missing, .several: throw .corrupt("tensor \(index) is not made")
+        case .missing, .several, .variable: throw .corrupt("tensor \(index) is not made")
         }
         scope.materialized[index] = id
         return id

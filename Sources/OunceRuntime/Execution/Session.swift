@@ -75,6 +75,37 @@ final class Session: @unchecked Sendable {
         return UnsafeMutableRawBufferPointer(rebasing: arena[planned.offset..<(planned.offset + planned.byteCount)])
     }
 
+    // MARK: States
+
+    /// Copies the states, one behind another, to where the steps read them.
+    func loadStates(from bytes: UnsafeRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateInputBuffers {
+            let target = self.bytes(of: buffer)
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + target.count)]))
+            offset += target.count
+        }
+    }
+
+    /// Copies the states that a run has ended in.
+    func storeStates(to bytes: UnsafeMutableRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateOutputBuffers {
+            let source = UnsafeRawBufferPointer(self.bytes(of: buffer))
+            UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + source.count)]).copyMemory(from: source)
+            offset += source.count
+        }
+    }
+
+    /// Puts the states in place that a stream starts from.
+    func resetStates(_ initial: [Tensor]) {
+        for (tensor, buffer) in zip(initial, plan.stateInputBuffers) {
+            bytes(of: buffer).copyMemory(from: tensor.bytes)
+        }
+    }
+
+    // MARK: Running
+
     /// Runs every step.
     func run() {
         for index in 0..<records.count { run(step: index) }

@@ -62,7 +62,7 @@ struct Compress: ParsableCommand {
         let deviceProfile = try Device.profile(profile)
         let selection: ResolvedConfiguration.RecipeSelection =
             recipe == "auto" ? .auto(try Device.recipes(in: recipes)) : .fixed(try Device.loader.recipe(recipe))
-        let loaded = try LoadedModel(path: model, given: inputs.bindings(), data: calibration ?? validation)
+        let loaded = try inputs.load(model, data: calibration ?? validation)
         let inputs = loaded.inputs
         let validationData = try validation.map { try Dataset(path: $0, inputs: inputs) }
         let calibrationData = try calibration.map { try Dataset(path: $0, inputs: inputs) }

@@ -28,7 +28,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try LoadedModel(path: file, given: inputs.bindings())
+            let loaded = try inputs.load(file)
             let bytes = try ONNXExporter.serialize(
                 loaded.graph, quantization: symmetric ? .symmetric : .asStored, producerVersion: Ounce.version)
             try AtomicFile.write(bytes, to: onnx)

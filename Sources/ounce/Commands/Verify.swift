@@ -11,6 +11,9 @@ struct Verify: ParsableCommand {
             model with --inputs and --expected. The exit status is 0 where nothing failed. A model that is refused, because \
             it asks for what this version does not do, counts as a failure with --strict only.
 
+            The arrays for a model that keeps states between runs may be [steps, …]: the steps run in order, and all of \
+            their outputs are compared.
+
             Inputs that decide about shapes, such as the target of a Reshape, are bound as constants.
             """)
 
@@ -30,6 +33,7 @@ struct Verify: ParsableCommand {
     var strict = false
     @Flag(help: "Print only what failed or was refused, and the sum.")
     var quiet = false
+    @OptionGroup var inputs: InputOptions
     @OptionGroup var options: ModelOptions
 
     struct Report: Encodable {
@@ -65,6 +69,7 @@ struct Verify: ParsableCommand {
                     }
                 }
             } else {
+                verifier.states = inputs.states
                 let outcome = verifier.verify(
                     model: paths[0], inputs: try inputs.map { try NumPyFile.read(path: $0) },
                     expected: try expected.map { try NumPyFile.read(path: $0) })
