@@ -27,7 +27,9 @@ final class Plan: Sendable {
     /// Of what a client gives and gets.
     let inputBuffers: ArraySlice<Int>
     let outputBuffers: ArraySlice<Int>
+    /// With the largest extents that they can have.
     let outputTypes: [TensorType]
+    let outputCuts: [OutputCut?]
     /// Where each state is before and after a run.
     let stateInputBuffers: ArraySlice<Int>
     let stateOutputBuffers: ArraySlice<Int>
@@ -63,6 +65,7 @@ final class Plan: Sendable {
         inputBuffers = lowering.inputBuffers.dropLast(states)
         outputBuffers = lowering.outputBuffers.dropLast(states)
         outputTypes = graph.clientOutputs.map { graph[$0].type }
+        outputCuts = lowering.outputCuts
         stateInputBuffers = lowering.inputBuffers.suffix(states)
         stateOutputBuffers = lowering.outputBuffers.suffix(states)
         try Self.checkStates(graph)
