@@ -62,7 +62,7 @@ extension ONNXExport {
         case .max: if isDilated { attributes["dilations"] = .integers(pool.dilations) }
         case .average:
             guard !isDilated else {
-                throw FormatError(.unsupported, "\(node.name): opset 17 has no dilated average pooling")
+                throw FormatError(.unsupported, "\(node.name): ONNX of opset \(opset) has no dilated average pooling")
             }
             attributes["count_include_pad"] = .integer(pool.countIncludesPadding ? 1 : 0)
         }
@@ -98,7 +98,7 @@ extension ONNXExport {
         case .min: type = "ReduceMin"
         case .product: type = "ReduceProd"
         }
-        if reduction == .sum {
+        if reduction == .sum || opset >= 18 {
             inputs.append(integers(places, name: "\(node.name)_axes"))
             attributes["noop_with_empty_axes"] = .integer(1)
         } else if places.isEmpty {
