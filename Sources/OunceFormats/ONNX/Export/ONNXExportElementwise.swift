@@ -152,7 +152,7 @@ extension ONNXExport {
         let identity = Array(0..<rank)
         // The order of the first operand that has one of its own, unless another would have to gain axes for it.
         var order = operands.map { self.order($0) }.first { $0.count == rank && $0 != identity } ?? identity
-        if operands.contains(where: { graph[$0].constant == nil && (1..<rank).contains(self.rank($0)) }) {
+        if operands.contains(where: { graph[$0].constant == nil && self.rank($0) > 0 && self.rank($0) < rank }) {
             order = identity
         }
         var names: [String] = []

@@ -1,23 +1,25 @@
 import OunceGraph
 import SwiftProtobuf
 
-/// Writes graphs as ONNX models: opset 17, or 18 where an operator needs it, quantised values between QuantizeLinear and DequantizeLinear.
+/// Writes graphs as ONNX models: opset 17, or a later one where an operator needs it, quantised values between QuantizeLinear and DequantizeLinear.
 ///
 /// Spatial operators are channels-first as ONNX wants them; a transpose stands only where an input, an output or an
 /// operator that is bound to an order of axes needs one. Source: ONNX operator specification.
 package enum ONNXExporter {
     /// The lowest opset that has every operator of the graph; engines of some years ago read 17.
     package static func opset(of graph: Graph) -> Int64 {
-        let needsNext = graph.nodes.contains { node in
-            switch node.op {
-            case .binary(.and, _), .binary(.or, _), .binary(.xor, _):
-                node.inputs.first.flatMap { $0 }.map { graph[$0].dtype != .bool } ?? false
-            case .unary(.function(.not)): node.inputs.first.flatMap { $0 }.map { graph[$0].dtype != .bool } ?? false
-            case .scatter(let scattering): [.maximum, .minimum].contains(scattering.reduction)
-            default: false
-            }
+        graph.nodes.reduce(17) { lowest, node in
+            let dtype = node.inputs.first.flatMap { $0 }.map { graph[$0].dtype }
+            let needed: Int64 =
+                switch node.op {
+                case .binary(.and, _), .binary(.or, _), .binary(.xor, _), .unary(.function(.not)):
+                    dtype == .bool ? 17 : 18
+                case .scatter(let scattering): [.maximum, .minimum].contains(scattering.reduction) ? 18 : 17
+                case .pool(let pool) where pool.kind == .average: pool.dilations.allSatisfy { $0 == 1 } ? 17 : 19
+                default: 17
+                }
+            return max(lowest, needed)
         }
-        return needsNext ? 18 : 17
     }
 
     /// Names of the quantised activations whose grids `.symmetric` has to replace, in the order of the graph.
