@@ -3,7 +3,7 @@
 
 Float models: outputs within 1e-4 of the largest number (1e-3 for recurrent nets). Imported int8 models: the same top-1 on
 99.5 % of the samples, or outputs within two steps where there are no labels. Exports: float ones within the same bounds;
-those of every recipe as accurate as Ounce within 0.3 points, in ONNX Runtime and in OpenVINO.
+those of every recipe as accurate as Ounce within 0.3 points (or one sample) in ONNX Runtime and in OpenVINO.
 """
 import concurrent.futures
 import importlib.util
@@ -21,6 +21,7 @@ import engines
 OUNCE = os.environ["OUNCE"]
 IMPORTED = 1000  # labelled samples that an imported model is asked
 EXPORTED = 400  # and an export; 0.3 points are one sample
+RECURRENT = 24  # of recurrent nets, which run in plain loops
 CALIBRATION = 12
 RECIPES = [("int8", []), ("int8", ["--symmetric"]), ("int8-weights", [])]
 
@@ -98,7 +99,7 @@ def check_top1(what, got, want):
 
 def check_accuracy(what, got, ours, labels):
     points = accuracy(got, labels) - accuracy(ours, labels)
-    expect(abs(points) <= 0.3, f"{what}: {points:+.2f} points against Ounce's {accuracy(ours, labels):.2f} %")
+    expect(abs(points) <= max(0.3, 100.01 / len(labels)), f"{what}: {points:+.2f} points against Ounce's {accuracy(ours, labels):.2f} %")
     return f"{what} {points:+.2f}"
 
 
@@ -117,8 +118,9 @@ def exported(source, folder, name, *arguments):
 def check_model(model, root, prepare, folder):
     notes = []
     path = os.path.join(root, model["path"])
-    bound = 1e-3 if model["path"].startswith("models/rnn/") else 1e-4
-    samples, labels = samples_of(model, prepare, root, "dev", IMPORTED)
+    is_recurrent = model["path"].startswith("models/rnn/")
+    bound = 1e-3 if is_recurrent else 1e-4
+    samples, labels = samples_of(model, prepare, root, "dev", RECURRENT if is_recurrent else IMPORTED)
     is_float = model["precision"] == "float32"
     ours = answers(path, samples, folder)
     theirs = engines.reference(path, samples)
@@ -149,7 +151,7 @@ def check_model(model, root, prepare, folder):
 
 def check_recipes(model, root, prepare, folder, path, samples, labels):
     notes = []
-    calibration, _ = samples_of(model, prepare, root, "calib", CALIBRATION)
+    calibration, _ = samples_of(model, prepare, root, "calib", min(CALIBRATION, len(labels) // 8))
     file = os.path.join(folder, "calibration.npz")
     np.savez(file, **calibration)
     for recipe, flags in RECIPES:
