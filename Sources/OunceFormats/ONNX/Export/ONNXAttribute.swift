@@ -1,3 +1,4 @@
+import FoundationEssentials
 import OunceGraph
 
 /// An attribute of an ONNX node that is written.
@@ -5,6 +6,9 @@ enum ONNXAttribute {
     case integer(Int)
     case integers([Int])
     case float(Float)
+    case floats([Float])
+    case string(String)
+    case strings([String])
 
     func proto(name: String) -> ONNXAttributeProto {
         var attribute = ONNXAttributeProto()
@@ -12,7 +16,10 @@ enum ONNXAttribute {
         switch self {
         case .float(let number): (attribute.f, attribute.type) = (number, 1)
         case .integer(let number): (attribute.i, attribute.type) = (Int64(number), 2)
+        case .string(let text): (attribute.s, attribute.type) = (Data(text.utf8), 3)
+        case .floats(let numbers): (attribute.floats, attribute.type) = (numbers, 6)
         case .integers(let numbers): (attribute.ints, attribute.type) = (numbers.map { Int64($0) }, 7)
+        case .strings(let texts): (attribute.strings, attribute.type) = (texts.map { Data($0.utf8) }, 8)
         }
         return attribute
     }
