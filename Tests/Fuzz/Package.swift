@@ -48,9 +48,9 @@ let package = Package(
             ],
             path: "Targets", swiftSettings: instrumented),
         .executableTarget(
-            name: "OunceFuzz", dependencies: ["OunceFuzzTargets"], path: "Fuzz",
-            swiftSettings: [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
+            name: "OunceFuzz", dependencies: ["OunceFuzzTargets", "OunceFormats", "OunceRuntime"], path: "Fuzz",
+            swiftSettings: [.unsafeFlags(["-sanitize=fuzzer"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -10,13 +10,17 @@ extension Lowering {
             throw RuntimeError(.unsupported, "\(node.op.name) of \(value.dtype) numbers with a scale (\(value.name))")
         }
         let bytes = values.filter { $0.dtype == .int8 }
-        if let plain = bytes.first(where: { $0.encoding.affine == nil }), bytes.contains(where: { $0.encoding != .plain }) {
-            throw RuntimeError(.unsupported, "\(plain.name) is int8 and has no scale, other values of the node have one")
+        if let plain = bytes.first(where: { $0.encoding.affine == nil }),
+            bytes.contains(where: { $0.encoding != .plain })
+        {
+            throw RuntimeError(
+                .unsupported, "\(plain.name) is int8 and has no scale, other values of the node have one")
         }
         guard let x = node.inputs.first.flatMap({ $0 }), graph[x].encoding.affine == nil,
             node.op.needsRealNumbers(insteadOf: graph[x].dtype)
         else { return }
-        throw RuntimeError(.unsupported, "\(node.op.name) of \(graph[x].dtype) numbers without a scale (\(graph[x].name))")
+        throw RuntimeError(
+            .unsupported, "\(node.op.name) of \(graph[x].dtype) numbers without a scale (\(graph[x].name))")
     }
 }
 

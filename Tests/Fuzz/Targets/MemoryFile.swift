@@ -6,10 +6,14 @@ final class MemoryFile {
     var path: String { "/proc/self/fd/\(descriptor)" }
 
     init(_ bytes: [UInt8]) {
-        descriptor = memfd_create("fuzz", UInt32(MFD_CLOEXEC))
+        var path = Array("/dev/shm/ounce-fuzz-XXXXXX".utf8CString)
+        descriptor = mkstemp(&path)
+        unlink(path)
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(written)) }
+            let count = bytes.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress?.advanced(by: written), $0.count - written, off_t(written))
+            }
             guard count > 0 else { break }
             written += count
         }

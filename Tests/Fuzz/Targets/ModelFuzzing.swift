@@ -2,15 +2,17 @@ import OunceFormats
 import OunceGraph
 import OunceRuntime
 
-enum ModelFuzzing {
+package enum ModelFuzzing {
     static func importONNX(_ bytes: [UInt8]) {
-        _ = try? ONNXImporter.inputNames(bytes: bytes)
         guard let graph = try? ONNXImporter.parse(bytes: bytes) else { return }
         simplifyAndRun(graph)
     }
 
     static func importTFLite(_ bytes: [UInt8]) {
-        guard let graph = try? TFLiteImporter.parse(bytes: bytes) else { return }
+        // What has no mark is taken for ONNX.
+        guard bytes.count >= 8 else { return }
+        let marked = bytes[..<4] + Array("TFL3".utf8) + bytes[8...]
+        guard let graph = try? ModelFile.parse(bytes: Array(marked)) else { return }
         simplifyAndRun(graph)
     }
 
@@ -19,7 +21,7 @@ enum ModelFuzzing {
         run(simple)
     }
 
-    static let options = RuntimeOptions(memoryLimit: 1 << 26)
+    package static let options = RuntimeOptions(memoryLimit: 1 << 26)
 
     /// Plans the graph and, where it is small, runs it on zeros, with extents of 1 and of 3 for those that are unknown.
     static func run(_ graph: Graph) {
@@ -31,7 +33,7 @@ enum ModelFuzzing {
     }
 
     /// Inputs for one inference; nil where their shapes are too large.
-    static func zeros(_ model: Model, _ unknown: Int) -> [Tensor]? {
+    package static func zeros(_ model: Model, _ unknown: Int) -> [Tensor]? {
         var tensors: [Tensor] = []
         for input in model.inputs {
             let shape = Shape(input.shape.dims.map { $0 < 0 ? unknown : $0 })
@@ -44,7 +46,7 @@ enum ModelFuzzing {
     }
 
     /// Whether one inference takes well under a second, sanitised as it is.
-    static func isSmall(_ graph: Graph, unknown: Int) -> Bool {
+    package static func isSmall(_ graph: Graph, unknown: Int) -> Bool {
         var shapes: [String: Shape] = [:]
         for id in graph.inputs { shapes[graph[id].name] = Shape(graph[id].shape.dims.map { $0 < 0 ? unknown : $0 }) }
         guard let bound = try? graph.bound(to: shapes), bound.macs < 1 << 22, bound.nodes.count < 1 << 12 else {

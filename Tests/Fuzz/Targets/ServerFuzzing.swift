@@ -42,7 +42,9 @@ enum ServerFuzzing {
         let length = Int(bytes[0]) | Int(bytes[1]) << 8
         let body = ByteBuffer(bytes: bytes.dropFirst(2))
         for jsonLength in [length, nil] {
-            guard let (request, format) = try? InferRequestDecoder.decode(body, jsonLength: jsonLength) else { continue }
+            guard let (request, format) = try? InferRequestDecoder.decode(body, jsonLength: jsonLength) else {
+                continue
+            }
             for version in everyType {
                 guard let reply = try? service.run(request, on: version) else { continue }
                 _ = InferReplyEncoder(reply, of: version, id: request.id, format: format, allocator: .init())
