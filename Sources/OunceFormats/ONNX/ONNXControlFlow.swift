@@ -31,6 +31,15 @@ extension ONNXTranslation {
         for (input, binding) in zip(body.input, inputs) { bindings[input.name] = binding }
         for initializer in body.initializer { bindings[initializer.name] = .constant(try initializer.tensor(), .plain) }
         depth += 1
+        defer {
+            depth -= 1
+            location = place
+            for (name, binding, id) in hidden {
+                bindings[name] = binding
+                materialized[name] = id
+                absentOutputs.remove(name)
+            }
+        }
         for proto in body.node {
             var node = ONNXNode(proto)
             try run(&node)
@@ -39,13 +48,6 @@ extension ONNXTranslation {
         for output in body.output {
             guard let binding = bindings[output.name] else { throw .corrupt("'\(output.name)' is made by no node") }
             outputs.append(binding)
-        }
-        depth -= 1
-        location = place
-        for (name, binding, id) in hidden {
-            bindings[name] = binding
-            materialized[name] = id
-            absentOutputs.remove(name)
         }
         return outputs
     }

@@ -2,7 +2,7 @@ import NIOCore
 import OunceGraph
 
 /// How a client wants its outputs: in the JSON, or as bytes behind it.
-struct OutputFormat {
+package struct OutputFormat {
     var binaryByDefault = false
     var binaryByName: [String: Bool] = [:]
 
@@ -12,13 +12,13 @@ struct OutputFormat {
 /// Decodes the body of an infer request: JSON, with tensors inside it or in the bytes behind it.
 ///
 /// Source: KServe Open Inference Protocol version 2; its binary tensor data extension.
-struct InferRequestDecoder {
+package struct InferRequestDecoder {
     static let maxRank = 32
     static let maxTensors = 256
     static let maxSequenceBytes = 128
 
     /// - Parameter jsonLength: of the header `Inference-Header-Content-Length`; nil: the body is JSON alone.
-    static func decode(
+    package static func decode(
         _ body: ByteBuffer, jsonLength: Int?
     ) throws(ServiceError) -> (request: InferenceRequest, format: OutputFormat) {
         let length = jsonLength ?? body.readableBytes

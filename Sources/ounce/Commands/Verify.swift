@@ -40,7 +40,6 @@ struct Verify: ParsableCommand {
     var strict = false
     @Flag(help: "Print only what failed or was refused, and the sum.")
     var quiet = false
-    @OptionGroup var inputs: InputOptions
     @OptionGroup var options: ModelOptions
 
     struct Report: Encodable {
@@ -81,7 +80,7 @@ struct Verify: ParsableCommand {
                     }
                 }
             } else {
-                verifier.states = inputs.states
+                verifier.states = options.inputs.states
                 let outcome = verifier.verify(
                     model: paths[0], inputs: try VerifyTensors(files: inputs),
                     expected: try VerifyTensors(files: expected))
