@@ -1,4 +1,3 @@
-import FoundationEssentials
 import OunceGraph
 
 /// An attribute of an ONNX node that is written.
@@ -16,10 +15,10 @@ enum ONNXAttribute {
         switch self {
         case .float(let number): (attribute.f, attribute.type) = (number, 1)
         case .integer(let number): (attribute.i, attribute.type) = (Int64(number), 2)
-        case .string(let text): (attribute.s, attribute.type) = (Data(text.utf8), 3)
+        case .string(let text): (attribute.s, attribute.type) = (FileBytes(Array(text.utf8)), 3)
         case .floats(let numbers): (attribute.floats, attribute.type) = (numbers, 6)
         case .integers(let numbers): (attribute.ints, attribute.type) = (numbers.map { Int64($0) }, 7)
-        case .strings(let texts): (attribute.strings, attribute.type) = (texts.map { Data($0.utf8) }, 8)
+        case .strings(let texts): (attribute.strings, attribute.type) = (texts.map { FileBytes(Array($0.utf8)) }, 8)
         }
         return attribute
     }

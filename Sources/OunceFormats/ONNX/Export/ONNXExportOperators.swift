@@ -66,6 +66,10 @@ extension ONNXExport {
         case .poolIndices(let pool, let columnMajor): try poolIndices(node, x, pool, columnMajor: columnMajor)
         case .resample(let axis): try resample(node, x, axis)
         case .recurrent(let layer): try recurrent(node, x, layer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut,
+            .quantizeAs, .roundToDynamicGrid, .integerLSTM:
+            throw FormatError(
+                .unsupported, "\(node.name): \(node.op.name) cannot be written as ONNX; export the model without it")
         }
     }
 
