@@ -13,7 +13,11 @@ enum ServerFuzzing {
 
         init(_ inputs: [TensorInfo]) { self.inputs = inputs }
 
-        func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor] { tensors }
+        let states: [TensorInfo] = []
+
+        func run(_ tensors: [Tensor], stream: StreamState?) throws(RuntimeError) -> [Tensor] { tensors }
+
+        func makeStream() throws(RuntimeError) -> StreamState { throw RuntimeError(.unsupported, "it has no states") }
     }
 
     /// A model that takes a tensor of any type under the name of the type, one at a time: the one that the request has.
