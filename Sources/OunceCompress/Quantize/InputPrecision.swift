@@ -25,7 +25,9 @@ struct InputPrecision {
         var probed: [Int] = []
         for index in entries {
             let node = graph.nodes[index]
-            guard let x = node.inputs.first ?? nil, let grid = statistics[x]?.grid(recipe.calibration, isSymmetric: recipe.symmetric) else { continue }
+            guard let x = node.inputs.first ?? nil,
+                let grid = statistics[x]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+            else { continue }
             do {
                 let quantized = try probe.append(
                     .quantize, [x], name: "\(node.name)/probe/quantize", encoding: .affine(grid))

@@ -135,7 +135,8 @@ private struct QuantizedGraphBuilder {
     }
 
     private func grid(of id: ValueID) -> AffineQuantization {
-        statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric) ?? AffineQuantization(scale: 1, zeroPoint: 0)
+        statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+            ?? AffineQuantization(scale: 1, zeroPoint: 0)
     }
 
     private mutating func append(

@@ -19,7 +19,9 @@ package enum VerifyTensors: Sendable {
                 let arrays = try CompressError.wrapping(.input) { try NumPyArchive.read(path: file) }
                 if arrays.allSatisfy({ $0.name.hasPrefix("arr_") }) {
                     for index in arrays.indices {
-                        if let array = arrays.first(where: { $0.name == "arr_\(index)" }) { ordered.append(array.tensor) }
+                        if let array = arrays.first(where: { $0.name == "arr_\(index)" }) {
+                            ordered.append(array.tensor)
+                        }
                     }
                 } else {
                     named += arrays

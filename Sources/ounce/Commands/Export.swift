@@ -55,7 +55,8 @@ struct Export: ParsableCommand {
 
     private static func warning(_ names: [String]) -> String {
         let some = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", …" : "")
-        return "\(names.count) activations (\(some)) have a zero point and were given coarser symmetric grids: up to one "
+        return
+            "\(names.count) activations (\(some)) have a zero point and were given coarser symmetric grids: up to one "
             + "bit of eight and some 2 points of accuracy are lost; compress the float model with --symmetric instead, "
             + "which calibrates symmetric grids and exports without loss"
     }

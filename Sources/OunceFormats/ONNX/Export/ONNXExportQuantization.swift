@@ -98,6 +98,7 @@ extension ONNXExport {
 
     private func severalScales(_ value: Value) -> FormatError {
         FormatError(
-            .unsupported, "\(value.name): \(value.dtype) with a scale for each channel has no ONNX form of opset \(opset)")
+            .unsupported,
+            "\(value.name): \(value.dtype) with a scale for each channel has no ONNX form of opset \(opset)")
     }
 }
