@@ -31,6 +31,7 @@ test: dependencies
 	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh
 	Tests/Agreement/run
+	Tests/TFLiteConformance/run.sh .build/debug/ounce
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

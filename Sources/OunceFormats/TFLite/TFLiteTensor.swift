@@ -57,7 +57,8 @@ struct TFLiteTensor {
 
     private static func typeName(_ code: Int8) -> String {
         let names: [Int8: String] = [
-            5: "strings", 8: "complex numbers", 11: "complex numbers", 13: "a resource", 14: "a variant", 18: "bfloat16",
+            5: "strings", 8: "complex numbers", 11: "complex numbers", 13: "a resource", 14: "a variant",
+            18: "bfloat16",
             19: "2-bit integers", 20: "4-bit unsigned integers",
         ]
         return names[code] ?? "the element type \(code)"
