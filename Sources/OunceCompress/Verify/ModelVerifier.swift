@@ -104,6 +104,14 @@ package struct ModelVerifier: Sendable {
         while true {
             do {
                 let graph = try ONNXImporter.load(path: path, given: bindings).simplified()
+                // What could only be planned with a batch of 1 may have been given others.
+                let misfits = graph.inputs.map { graph[$0] }.filter { input in
+                    bindings.shapes[input.name] == nil && given[input.name].map { !input.shape.admits($0.shape) } ?? false
+                }
+                if !misfits.isEmpty {
+                    for input in misfits { bindings.shapes[input.name] = given[input.name]?.shape }
+                    continue
+                }
                 return (graph, graph.inputs.compactMap { given[graph[$0].name] })
             } catch let error as FormatError {
                 let missing = error.neededInputs.filter { bindings.values[$0] == nil && given[$0] != nil }
@@ -115,5 +123,12 @@ package struct ModelVerifier: Sendable {
                 }
             }
         }
+    }
+}
+
+extension Shape {
+    /// Whether `other` has these extents where they are known.
+    fileprivate func admits(_ other: Shape) -> Bool {
+        rank == other.rank && zip(dims, other.dims).allSatisfy { $0 < 0 || $0 == $1 }
     }
 }
