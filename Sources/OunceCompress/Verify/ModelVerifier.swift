@@ -106,7 +106,8 @@ package struct ModelVerifier: Sendable {
                 let graph = try ONNXImporter.load(path: path, given: bindings).simplified()
                 // What could only be planned with a batch of 1 may have been given others.
                 let misfits = graph.inputs.map { graph[$0] }.filter { input in
-                    bindings.shapes[input.name] == nil && given[input.name].map { !input.shape.admits($0.shape) } ?? false
+                    bindings.shapes[input.name] == nil
+                        && given[input.name].map { !input.shape.admits($0.shape) } ?? false
                 }
                 if !misfits.isEmpty {
                     for input in misfits { bindings.shapes[input.name] = given[input.name]?.shape }
