@@ -52,6 +52,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "OunceTestSupport", dependencies: ["OunceGraph", "OunceFormats"], path: "Tests/Support"),
+        // The bodies of the fuzzers in the nested package Tests/Fuzz, here to replay what they found.
+        .target(
+            name: "OunceFuzzTargets",
+            dependencies: [
+                "OunceFormats", "OunceRuntime", "OunceConfig", "OunceServer",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Tests/Fuzz/Targets"),
+        .testTarget(name: "OunceFuzzTests", dependencies: ["OunceFuzzTargets"]),
         .testTarget(name: "OunceGraphTests", dependencies: ["OunceGraph", "OunceTestSupport"]),
         .testTarget(name: "OunceFormatsTests", dependencies: ["OunceFormats", "OunceTestSupport"]),
         .testTarget(

@@ -67,6 +67,8 @@ package struct Graph: Sendable {
     package var nodes: [Node] = []
     package var inputs: [ValueID] = []
     package var outputs: [ValueID] = []
+    /// What the model keeps between runs, as it is before the first one; see `states`.
+    package var initialStates: [Tensor] = []
 
     package init(name: String) { self.name = name }
 

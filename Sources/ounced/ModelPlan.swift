@@ -64,6 +64,7 @@ struct ModelPlan: Sendable {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }
         parts.append(settings.accuracy?.metric.rawValue ?? "-")
+        for state in settings.states { parts += ["state", state.input, state.output] }
         switch model.recipe {
         case .fixed(let recipe): parts += ["fixed", recipe.canonicalHash]
         case .auto(let candidates):

@@ -57,12 +57,12 @@ import Testing
         let input = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/input_0.pb")
         let output = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/output_0.pb")
         let model = "\(path)/model.onnx"
-        #expect(verifier.verify(model: model, inputs: [input], expected: [output]) == .passed)
+        #expect(verifier.verify(model: model, inputs: .ordered([input]), expected: .ordered([output])) == .passed)
         let wrong = try #require(Tensor(output.floats().map { $0 + 1 }, shape: output.shape))
         for outcome in [
-            verifier.verify(model: model, inputs: [input], expected: [wrong]),
-            verifier.verify(model: model, inputs: [], expected: [output]),
-            verifier.verify(model: model + ".absent", inputs: [input], expected: [output]),
+            verifier.verify(model: model, inputs: .ordered([input]), expected: .ordered([wrong])),
+            verifier.verify(model: model, inputs: .ordered([]), expected: .ordered([output])),
+            verifier.verify(model: model + ".absent", inputs: .ordered([input]), expected: .ordered([output])),
             verifier.verify(folder: folder.path),
         ] {
             guard case .failed = outcome else {

@@ -16,9 +16,13 @@ package struct LoadedModel: Sendable {
     ///
     /// - Parameters:
     ///   - given: extents and values of inputs that the model leaves open.
+    ///   - states: inputs and outputs that are bound together as states, by name.
     ///   - data: a file of samples; a model that cannot be planned without knowing its extents gets those of the samples.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(path: String, given: InputBindings = InputBindings(), data: String? = nil) throws(CompressError) {
+    package init(
+        path: String, given: InputBindings = InputBindings(), states: [(input: String, output: String)] = [],
+        data: String? = nil
+    ) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
         self.file = file
         byteCount = file.bytes.count
@@ -29,26 +33,32 @@ package struct LoadedModel: Sendable {
                     .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")
             }
             artifact = opened
-            graph = opened.graph
+            graph = try CompressError.wrapping(.input) {
+                states.isEmpty ? opened.graph : try opened.graph.binding(states: states)
+            }
         } else {
             artifact = nil
-            graph = try Self.graph(path, given, data)
+            graph = try Self.graph(path, given, states, data)
         }
     }
 
     private static func graph(
-        _ path: String, _ given: InputBindings, _ data: String?
+        _ path: String, _ given: InputBindings, _ states: [(input: String, output: String)], _ data: String?
     ) throws(CompressError) -> Graph {
-        try CompressError.wrapping(.input) {
+        func load(_ given: InputBindings) throws -> Graph {
+            let loaded = try ModelFile.load(path: path, given: given)
+            return try (states.isEmpty ? loaded : loaded.binding(states: states)).simplified()
+        }
+        return try CompressError.wrapping(.input) {
             do {
-                return try ModelFile.load(path: path, given: given).simplified()
+                return try load(given)
             } catch let error as FormatError {
                 guard let data, !error.openInputs.isEmpty else { throw error }
                 var bound = given
                 for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) {
                     bound.shapes[name] = shape
                 }
-                return try ModelFile.load(path: path, given: bound).simplified()
+                return try load(bound)
             } catch let error as GraphError {
                 throw CompressError(.input, "\(path): \(error)")
             }
@@ -60,7 +70,7 @@ package struct LoadedModel: Sendable {
 
     /// What data must have arrays for.
     package var inputs: [TensorInfo] {
-        graph.inputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
+        graph.clientInputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
     }
 
     /// The model prepared to run.

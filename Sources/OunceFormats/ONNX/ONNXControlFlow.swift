@@ -31,6 +31,15 @@ extension ONNXTranslation {
         for (input, binding) in zip(body.input, inputs) { bindings[input.name] = binding }
         for initializer in body.initializer { bindings[initializer.name] = .constant(try initializer.tensor(), .plain) }
         depth += 1
+        defer {
+            depth -= 1
+            location = place
+            for (name, binding, id) in hidden {
+                bindings[name] = binding
+                materialized[name] = id
+                absentOutputs.remove(name)
+            }
+        }
         for proto in body.node {
             var node = ONNXNode(proto)
             try run(&node)
@@ -40,17 +49,10 @@ extension ONNXTranslation {
             guard let binding = bindings[output.name] else { throw .corrupt("'\(output.name)' is made by no node") }
             outputs.append(binding)
         }
-        depth -= 1
-        location = place
-        for (name, binding, id) in hidden {
-            bindings[name] = binding
-            materialized[name] = id
-            absentOutputs.remove(name)
-        }
         return outputs
     }
 
-    private mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
+    mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
         switch binding {
         case .value(let id): return id
         case .constant(let tensor, let encoding):
@@ -59,6 +61,7 @@ extension ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return try numbers(known) }
             throw .unsupported("extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("a sequence where a tensor is wanted")
         case .missing: throw .unsupported("its body uses what is not supported")
         }
     }

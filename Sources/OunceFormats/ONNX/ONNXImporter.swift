@@ -6,7 +6,7 @@ import OunceGraph
 /// ONNX's order of axes. What is computed from constants alone is computed here. Weights refer to the file, which stays
 /// mapped as long as the graph lives.
 package enum ONNXImporter {
-    package static let opsets = 1...25
+    package static let opsets = 1...28
     package static let maximumBytes = 1 << 31
 
     /// - Parameter given: values and extents for inputs of the model. A model whose shapes depend on the value of an input
@@ -69,9 +69,10 @@ package enum ONNXImporter {
         guard model.hasGraph, !model.graph.node.isEmpty || !model.graph.output.isEmpty else {
             throw FormatError(.corrupt, "this is no ONNX model: it has no graph")
         }
-        let standard = model.opsetImport.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
-        // A model all of whose nodes are of other domains need not state it.
-        guard let version = standard?.version ?? (model.opsetImport.isEmpty ? nil : 17) else {
+        let imports = model.opsetImport
+        let standard = imports.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
+        // A model may use operators of other domains alone.
+        guard let version = standard?.version ?? (imports.isEmpty ? nil : Int64(opsets.upperBound)) else {
             throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses")
         }
         guard let opset = Int(exactly: version), opsets.contains(opset) else {

@@ -7,6 +7,7 @@ enum ONNXBinding {
     case constant(Tensor, Encoding)
     /// A list of extents of which some are not known.
     case extents([ONNXExtent])
+    case sequence([ONNXBinding])
     /// Made by a node that is not supported.
     case missing
 }
@@ -34,6 +35,8 @@ struct ONNXTranslation {
     private var searches = 0
     /// The node that is being translated, by its name.
     var location = ""
+    /// Nodes and names made for operators that are expressed by others.
+    var expansions = 0
     /// How deep in bodies of If, Loop and Scan.
     var depth = 0
     /// Rounds of loops so far, and branches taken.
@@ -132,6 +135,11 @@ struct ONNXTranslation {
             throw .unsupported("its operator does not make this output here; export the model without it")
         }
         var id = try value(output.name)
+        if let extent = builder.runTimeExtents[id] {
+            id = try builder.emit(
+                .cut(axis: extent.axis), [id, extent.count], name: "\(output.name).cut",
+                encoding: builder.graph[id].encoding)
+        }
         let (made, encoding) = (type(id), builder.graph[id].encoding)
         if builder.graph[id].name != output.name {
             let isTaken = builder.graph.inputs.contains(id) || builder.graph.outputs.contains(id)
@@ -201,8 +209,11 @@ struct ONNXTranslation {
         if functions.contains(node.proto), !node.isStandard || Self.operators[node.proto.opType] == nil {
             return try call(node)
         }
-        guard node.isStandard, let translate = Self.operators[node.proto.opType] else {
-            throw .unsupported("the operator is not known; express it by others on export")
+        guard let translate = try translator(of: node) else {
+            throw .unsupported(
+                node.isStandard
+                    ? "the operator is not known to ONNX up to opset \(ONNXImporter.opsets.upperBound); express it by others"
+                    : "a custom operator; replace it by standard ones, or export the model without it")
         }
         guard !node.output.isEmpty else { throw .corrupt("the node has no output") }
         var dependsOnMissing = false
@@ -229,6 +240,16 @@ struct ONNXTranslation {
         }
     }
 
+    private func translator(of node: ONNXNode) throws(ImportFailure) -> Translate? {
+        let op = node.proto.opType
+        switch node.proto.domain {
+        case "", "ai.onnx": return Self.operators[op] ?? (op == "SimplifiedLayerNormalization" ? Self.contrib[op] : nil)
+        case "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc": return Self.contrib[op]
+        case "ai.onnx.ml": return Self.classical[op]
+        default: return nil
+        }
+    }
+
     // MARK: What operators ask for
 
     func binding(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> ONNXBinding {
@@ -249,6 +270,11 @@ struct ONNXTranslation {
 
     func wants(_ node: ONNXNode, output index: Int) -> Bool {
         index < node.proto.output.count && !node.proto.output[index].isEmpty
+    }
+
+    /// Says that only the first `count` slices of `x` along `axis` count.
+    mutating func keepFirst(of x: ValueID, axis: Int, count: ValueID) {
+        builder.runTimeExtents[x] = RunTimeExtent(axis: axis, count: count)
     }
 
     /// Remembers the inputs of the model that `id` is computed from: with their values it would be known.
@@ -281,6 +307,7 @@ struct ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return builder.constant(Tensor(known), name: name) }
             throw .unsupported("it computes with extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("'\(name)' is a sequence; models give and take tensors")
         case .missing, nil: throw .corrupt("'\(name)' is made by no node")
         }
     }

@@ -44,10 +44,16 @@ enum GraphCoding {
         }
         writer.put(graph.inputs.map(\.index))
         writer.put(graph.outputs.map(\.index))
+        if !graph.initialStates.isEmpty {
+            writer.putList(graph.initialStates) { encode($1, to: &$0, data: &data) }
+        }
         return writer.bytes
     }
 
-    static func decode(_ bytes: UnsafeRawBufferPointer, data: MappedData) throws(RuntimeError) -> Graph {
+    /// - Parameter hasStates: whether the initial states stand at the end.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, data: MappedData, hasStates: Bool
+    ) throws(RuntimeError) -> Graph {
         var reader = ByteReader(bytes, what: "the graph")
         var graph = Graph(name: try reader.string())
         graph.values = try reader.list(width: 15) { (reader: inout ByteReader) throws(RuntimeError) -> Value in
@@ -74,6 +80,11 @@ enum GraphCoding {
         }
         for index in try reader.ints() { graph.inputs.append(try id(index, reader)) }
         for index in try reader.ints() { graph.outputs.append(try id(index, reader)) }
+        if hasStates {
+            graph.initialStates = try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
+                try tensor(&reader, data: data)
+            }
+        }
         guard reader.isAtEnd else { throw reader.damaged("there is more than the graph") }
         do {
             try graph.validate()

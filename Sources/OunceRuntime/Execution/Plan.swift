@@ -24,9 +24,15 @@ final class Plan: Sendable {
     /// Scratch of one thread.
     let scratchBytes: Int
     let threads: Int
-    let inputBuffers: [Int]
-    let outputBuffers: [Int]
+    /// Of what a client gives and gets.
+    let inputBuffers: ArraySlice<Int>
+    let outputBuffers: ArraySlice<Int>
+    /// With the largest extents that they can have.
     let outputTypes: [TensorType]
+    let outputCuts: [OutputCut?]
+    /// Where each state is before and after a run.
+    let stateInputBuffers: ArraySlice<Int>
+    let stateOutputBuffers: ArraySlice<Int>
 
     /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
     private static let minimumCostPerThread = 200_000
@@ -55,11 +61,29 @@ final class Plan: Sendable {
         self.buffers = buffers
         arenaBytes = arena
         scratchBytes = (scratch + 63) / 64 * 64
-        inputBuffers = lowering.inputBuffers
-        outputBuffers = lowering.outputBuffers
-        outputTypes = graph.outputs.map { graph[$0].type }
+        let states = graph.initialStates.count
+        inputBuffers = lowering.inputBuffers.dropLast(states)
+        outputBuffers = lowering.outputBuffers.dropLast(states)
+        outputTypes = graph.clientOutputs.map { graph[$0].type }
+        outputCuts = lowering.outputCuts
+        stateInputBuffers = lowering.inputBuffers.suffix(states)
+        stateOutputBuffers = lowering.outputBuffers.suffix(states)
+        try Self.checkStates(graph)
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
         try Self.check(arena + packed + scratchBytes * self.threads, limit: memoryLimit, what: "weights and tensors")
+    }
+
+    /// What a run stores is what the next one reads.
+    private static func checkStates(_ graph: Graph) throws(RuntimeError) {
+        for state in graph.states {
+            let (start, end) = (graph[state.start], graph[state.end])
+            guard start.type == end.type, state.initial.dtype == start.dtype, state.initial.shape == start.shape else {
+                throw RuntimeError(
+                    .unsupported,
+                    "the state \(start.name) is \(start.dtype) \(start.shape) before a run and \(end.dtype) \(end.shape) "
+                        + "after it; a state stays of one type and size")
+            }
+        }
     }
 
     private static func check(_ bytes: Int, limit: Int?, what: String) throws(RuntimeError) {

@@ -35,6 +35,7 @@ struct Inspect: ParsableCommand {
         var name: String
         var inputs: [Endpoint]
         var outputs: [Endpoint]
+        var states: [Endpoint]
         var layers: [Layer]
         var parameters: Int
         var macs: Int
@@ -45,7 +46,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try LoadedModel(path: file, given: inputs.bindings())
+            let loaded = try inputs.load(file)
             let graph = loaded.graph
             let bound = (try? graph.bound(to: [:])) ?? graph
             let layers = bound.nodes.map { node -> Layer in
@@ -63,7 +64,8 @@ struct Inspect: ParsableCommand {
                     axes: value.axisNames.contains { !$0.isEmpty } ? value.axisNames : nil)
             }
             let result = Result(
-                name: graph.name, inputs: graph.inputs.map(endpoint), outputs: graph.outputs.map(endpoint),
+                name: graph.name, inputs: graph.clientInputs.map(endpoint),
+                outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) },
                 layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
                 provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
@@ -74,8 +76,9 @@ struct Inspect: ParsableCommand {
     private func write(_ result: Result, _ graph: Graph, fileBytes: Int) {
         print("\(result.name): \(Text.bytes(fileBytes)) on disk")
         func describe(_ id: ValueID) -> String { "\(graph[id].name)  \(graph[id].dtype.name) \(graph[id].shapeText)" }
-        for input in graph.inputs { print("input   \(describe(input))") }
-        for output in graph.outputs { print("output  \(describe(output))") }
+        for input in graph.clientInputs { print("input   \(describe(input))") }
+        for output in graph.clientOutputs { print("output  \(describe(output))") }
+        for state in graph.states { print("state   \(describe(state.start))") }
         if let provenance = result.provenance {
             print(
                 "made by Ounce \(provenance.ounceVersion) from \(provenance.modelName) (\(provenance.modelHash.prefix(12))) "
