@@ -13,7 +13,6 @@ package final class TensorStorage: @unchecked Sendable {
     /// nil: to be made.
     private let given: UnsafeRawBufferPointer?
     private let owner: AnyObject?
-    private let allocation: UnsafeMutableRawBufferPointer?
     private let isPadded: Bool
     private let unit: Int
     private let make: Maker?
@@ -22,18 +21,12 @@ package final class TensorStorage: @unchecked Sendable {
 
     /// Allocates `byteCount` bytes (zeroed, 64-byte aligned) and lets `fill` write them.
     package init(byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount + Self.slack, alignment: 64)
-        raw.initializeMemory(as: UInt8.self, repeating: 0)
-        do {
-            try fill(UnsafeMutableRawBufferPointer(rebasing: raw[..<byteCount]))
-        } catch {
-            raw.deallocate()
-            throw error
-        }
+        let memory = ZeroedMemory(byteCount: byteCount + Self.slack)
+        let content = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<byteCount])
+        try fill(content)
         self.byteCount = byteCount
-        allocation = raw
-        given = UnsafeRawBufferPointer(rebasing: raw[..<byteCount])
-        owner = nil
+        given = UnsafeRawBufferPointer(content)
+        owner = memory
         isPadded = true
         (unit, make) = (1, nil)
     }
@@ -46,7 +39,6 @@ package final class TensorStorage: @unchecked Sendable {
         given = bytes
         self.owner = owner
         self.isPadded = isPadded
-        allocation = nil
         (unit, make) = (1, nil)
     }
 
@@ -57,10 +49,8 @@ package final class TensorStorage: @unchecked Sendable {
         self.byteCount = byteCount
         self.unit = max(unit, 1)
         self.make = make
-        (given, owner, allocation, isPadded) = (nil, nil, nil, true)
+        (given, owner, isPadded) = (nil, nil, true)
     }
-
-    deinit { allocation?.deallocate() }
 
     /// The bytes, for as long as this storage lives. Readers who need them once ask `withBytes`.
     package var bytes: UnsafeRawBufferPointer { given ?? keep().bytes }

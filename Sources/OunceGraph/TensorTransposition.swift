@@ -2,7 +2,7 @@ extension Tensor {
     /// Smaller tensors are transposed at once.
     private static let deferredBytes = 1 << 16
     /// How much of a mapped file is read before its pages are given back.
-    private static let windowBytes = 1 << 22
+    private static let windowBytes = 1 << 21
 
     /// The tensor whose axis `i` is axis `permutation[i]` of this one; nil where that is no permutation of the axes. Large
     /// ones are not made before they are read.

@@ -158,6 +158,15 @@ package struct ModelVerifier: Sendable {
         while true {
             do {
                 var graph = try ONNXImporter.load(path: path, given: bindings)
+                // What could only be planned with a batch of 1 may have been given another.
+                let misfits = graph.inputs.map { graph[$0] }.filter { input in
+                    tensor(input.name).map { !input.shape.admits($0.shape) } ?? false
+                }
+                if !misfits.isEmpty, states.isEmpty {
+                    var wider = bindings
+                    for input in misfits { wider.shapes[input.name] = tensor(input.name)?.shape }
+                    if let whole = try? ONNXImporter.load(path: path, given: wider) { graph = whole }
+                }
                 if !states.isEmpty { graph = try graph.binding(states: states) }
                 graph = try graph.simplified()
                 return (graph, given(graph, names))
@@ -169,5 +178,12 @@ package struct ModelVerifier: Sendable {
                 for name in open where !missing.contains(name) { bindings.shapes[name] = tensor(name)?.shape }
             }
         }
+    }
+}
+
+extension Shape {
+    /// Whether `other` has these extents where they are known.
+    fileprivate func admits(_ other: Shape) -> Bool {
+        rank == other.rank && zip(dims, other.dims).allSatisfy { $0 < 0 || $0 == $1 }
     }
 }

@@ -1,32 +1,15 @@
 import COunceKernels
-import Glibc
 import OunceGraph
 
 /// Packed weights, shared by the plans of a model.
-final class PackedWeights: @unchecked Sendable {
+final class PackedWeights: Sendable {
     /// About how much of the weights is brought together at a time to be packed.
-    private static let pieceBytes = 1 << 22
+    private static let pieceBytes = 1 << 21
 
-    let bytes: UnsafeMutableRawBufferPointer
-    private let isMapped: Bool
+    private let memory: ZeroedMemory
+    var bytes: UnsafeMutableRawBufferPointer { memory.bytes }
 
-    /// Zeros, which take memory only where something else is written.
-    init(byteCount: Int) {
-        let size = byteCount + TensorStorage.slack
-        let pages = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if let pages, pages != MAP_FAILED {
-            bytes = UnsafeMutableRawBufferPointer(start: pages, count: size)
-            isMapped = true
-        } else {
-            bytes = .allocate(byteCount: size, alignment: 64)
-            bytes.initializeMemory(as: UInt8.self, repeating: 0)
-            isMapped = false
-        }
-    }
-
-    deinit {
-        if isMapped { munmap(bytes.baseAddress, bytes.count) } else { bytes.deallocate() }
-    }
+    init(byteCount: Int) { memory = ZeroedMemory(byteCount: byteCount + TensorStorage.slack) }
 
     /// Packs `source` as `kernel` wants it; large weights some channels after the others, so that no more than a piece of
     /// them is in memory beside what is packed.
