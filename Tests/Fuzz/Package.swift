@@ -10,7 +10,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         .target(
@@ -20,9 +19,8 @@ let package = Package(
         .systemLibrary(name: "CLibYAML", path: "Modules/CLibYAML", pkgConfig: "yaml-0.1"),
         .target(name: "OunceGraph", path: "Modules/OunceGraph", swiftSettings: instrumented),
         .target(
-            name: "OunceFormats",
-            dependencies: ["OunceGraph", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
-            path: "Modules/OunceFormats", exclude: ["ONNX/onnx.proto"], swiftSettings: instrumented),
+            name: "OunceFormats", dependencies: ["OunceGraph"], path: "Modules/OunceFormats",
+            swiftSettings: instrumented),
         .target(
             name: "OunceRuntime",
             dependencies: ["OunceGraph", "COunceKernels", "Crypto"],
