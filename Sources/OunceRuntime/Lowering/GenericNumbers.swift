@@ -28,15 +28,14 @@ extension Lowering {
 }
 
 extension Op {
-    /// Whether each result is one of the inputs' numbers, the same whatever these stand for on one grid.
+    /// Whether results only depend on which numbers are larger, the same whatever they stand for on one grid.
     fileprivate var choosesNumbers: Bool {
         switch self {
         case .pool(let pool): pool.kind == .max && pool.activation == .none
         case .reduce(let reduction, _, _): reduction == .max || reduction == .min
         case .binary(let op, let activation): (op == .maximum || op == .minimum) && activation == .none
         case .scatter(let scattering): scattering.reduction != .add && scattering.reduction != .multiply
-        case .select: true
-        case .topK(let top): !top.givesIndices
+        case .select, .compare, .topK, .argReduce: true
         default: false
         }
     }
