@@ -68,7 +68,7 @@ private struct TFLiteSparsity {
         let blocks = try table.integers(6, as: Int32.self, limit: 8).map { Int($0) }
         let count = try table.count(8)
         guard count == order.count, order.sorted() == Array(0..<count), count == shape.rank + blocks.count,
-            blocks.allSatisfy({ shape.dims.indices.contains($0) })
+            blocks.allSatisfy({ shape.dims.indices.contains($0) }), Set(blocks).count == blocks.count
         else { throw .corrupt("the sparsity of '\(name)' does not fit \(shape)") }
         // Block axes come after the tensor's own; a step along an axis that has blocks is a whole block.
         var blockExtents = [Int](repeating: 1, count: shape.rank)
@@ -149,7 +149,7 @@ private struct TFLiteSparsity {
         if let extent = level.extent {
             for child in 0..<extent { try visit(child, parent &* extent &+ child) }
         } else {
-            guard parent >= 0, parent + 1 < level.segments.count, level.segments[parent] >= 0,
+            guard parent >= 0, parent < level.segments.count - 1, level.segments[parent] >= 0,
                 level.segments[parent] <= level.segments[parent + 1],
                 level.segments[parent + 1] <= level.indices.count
             else { throw .corrupt("the sparsity of '\(name)' has a damaged segment") }

@@ -2,11 +2,14 @@ import OunceGraph
 
 /// Which numbers plain loops may compute on: real ones, or integers that are what they say, never both in one node.
 extension Lowering {
-    /// - Throws: `.unsupported` where int8 values with a scale stand beside some without, where another type has a scale,
-    ///   or where the operator is defined on real numbers and gets integers.
+    /// - Throws: `.unsupported` where int8 values with a scale stand beside some without, where another type has a scale
+    ///   and numbers are computed from its numbers, or where the operator is defined on real numbers and gets integers.
     func checkNumbers(_ node: Node) throws(RuntimeError) {
         let values = (node.inputs.compactMap { $0 } + node.outputs).map { graph[$0] }
-        if let value = values.first(where: { $0.encoding.affine != nil && $0.dtype != .int8 }) {
+        if let value = values.first(where: { $0.encoding.affine != nil && $0.dtype != .int8 }),
+            !node.op.choosesNumbers
+                || values.contains(where: { $0.dtype == value.dtype && $0.encoding != value.encoding })
+        {
             throw RuntimeError(.unsupported, "\(node.op.name) of \(value.dtype) numbers with a scale (\(value.name))")
         }
         let bytes = values.filter { $0.dtype == .int8 }
@@ -25,6 +28,18 @@ extension Lowering {
 }
 
 extension Op {
+    /// Whether results only depend on which numbers are larger, the same whatever they stand for on one grid.
+    fileprivate var choosesNumbers: Bool {
+        switch self {
+        case .pool(let pool): pool.kind == .max && pool.activation == .none
+        case .reduce(let reduction, _, _): reduction == .max || reduction == .min
+        case .binary(let op, let activation): (op == .maximum || op == .minimum) && activation == .none
+        case .scatter(let scattering): scattering.reduction != .add && scattering.reduction != .multiply
+        case .select, .compare, .topK, .argReduce: true
+        default: false
+        }
+    }
+
     /// Whether results are fractions, so that numbers of this integer type would lose them.
     fileprivate func needsRealNumbers(insteadOf dtype: DType) -> Bool {
         guard dtype.isInteger else { return false }

@@ -19,20 +19,21 @@ if let folders = variable("OUNCE_FUZZ_ARTIFACTS")?.split(separator: ":").map(Str
 }
 
 let name = variable("OUNCE_FUZZ_TARGET") ?? ""
-guard let chosen = FuzzTarget(rawValue: name) else {
+guard FuzzTarget(rawValue: name) != nil else {
     print("OUNCE_FUZZ_TARGET is '\(name)'; it must be one of", FuzzTarget.allCases.map(\.rawValue))
     exit(2)
 }
 
 var count = CommandLine.argc
 var arguments = CommandLine.unsafeArgv
-exit(
-    runDriver(&count, &arguments) { start, count in
-        Running.target.run(UnsafeRawBufferPointer(start: start, count: count))
-        return 0
-    })
+exit(runDriver(&count, &arguments, testOneInput))
 
-/// What the callback, which cannot capture, runs.
+@_cdecl("LLVMFuzzerTestOneInput")
+func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
+    Running.target.run(UnsafeRawBufferPointer(start: start, count: count))
+    return 0
+}
+
 enum Running {
     static let target = variable("OUNCE_FUZZ_TARGET").flatMap(FuzzTarget.init) ?? .onnx
 }

@@ -57,6 +57,19 @@ package enum ModelFuzzing {
             guard let count = value.shape.elementCount else { return false }
             elements += count
         }
-        return elements < 1 << 20
+        let steps = bound.nodes.reduce(0) { $0 &+ Self.steps(of: $1, in: bound) }
+        return elements < 1 << 20 && (0..<1 << 24).contains(steps)
+    }
+
+    /// What macs do not count: the numbers that pooling windows and recurrent layers read.
+    private static func steps(of node: Node, in graph: Graph) -> Int {
+        let count = graph[node.outputs[0]].shape.elementCount ?? 0
+        switch node.op {
+        case .pool(let pool), .poolIndices(let pool, _): return pool.kernel.reduce(count) { min($0, 1 << 30) &* $1 }
+        case .recurrent(let layer):
+            let width = node.inputs.first.flatMap { $0 }.map { graph[$0].shape.dims.last ?? 0 } ?? 0
+            return count &* layer.kind.gates &* (width &+ layer.hidden)
+        default: return 0
+        }
     }
 }
