@@ -75,6 +75,10 @@ package struct ModelSettings: Sendable, Hashable {
     package let name: String
     package let origin: Origin
     package let recipe: RecipeChoice
+    /// Extents of the source's inputs that it leaves open; -1 keeps one open.
+    package let shapes: [String: [Int]]
+    /// Inputs of the source that get a fixed number.
+    package let values: [String: Double]
     /// `.npz` or `.npy` files.
     package let calibration: String?
     package let validation: String?
@@ -83,11 +87,6 @@ package struct ModelSettings: Sendable, Hashable {
     package let latencyP99: Duration?
     /// nil: what the profile allows.
     package let threads: Int?
-    /// Outputs that are inputs of the next run, by the input's name; sorted by it.
-    package let states: [State]
-
-    package struct State: Sendable, Hashable {
-        package let input: String
-        package let output: String
-    }
+    /// Outputs that are inputs of the next run, by the input's name.
+    package let states: [String: String]
 }

@@ -43,6 +43,8 @@ extension ModelSettings {
             }
         return .map([
             "name": .text(name), "origin": originValue, "recipe": recipeValue,
+            "shapes": .map(shapes.mapValues { .list($0.map { .integer($0) }) }),
+            "values": .map(values.mapValues { .real($0) }),
             "calibration": .optional(calibration) { .text($0) }, "validation": .optional(validation) { .text($0) },
             "accuracy": .optional(accuracy) { accuracy in
                 .map([
@@ -51,7 +53,7 @@ extension ModelSettings {
                 ])
             },
             "latency": .optional(latencyP99) { .time($0) }, "threads": .optional(threads) { .integer($0) },
-            "state": .list(states.map { .map(["input": .text($0.input), "output": .text($0.output)]) }),
+            "state": .map(states.mapValues { .text($0) }),
         ])
     }
 }

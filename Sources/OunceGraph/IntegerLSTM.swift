@@ -145,9 +145,11 @@ extension ShapeInference {
             layer.hasProjection || h == o, layer.gates.count == 4, (-15...(-9)).contains(layer.cellExponent)
         else { throw shape("an integer LSTM of \(h) cells and \(o) outputs over \(x.dtype) \(x.shape)") }
         let factors = layer.gates.flatMap { [$0.input, $0.recurrent, $0.peephole, $0.normalization] }
-        guard (factors + [layer.hiddenFactor, layer.projectionFactor]).allSatisfy({
-            FixedPointFactor.shifts.contains($0.shift)
-        }) else { throw shape("a factor of an integer LSTM shifts too far") }
+        guard
+            (factors + [layer.hiddenFactor, layer.projectionFactor]).allSatisfy({
+                FixedPointFactor.shifts.contains($0.shift)
+            })
+        else { throw shape("a factor of an integer LSTM shifts too far") }
         let width = x.shape[2]
         guard width <= 1 << 16 else { throw GraphError(.limit, at: node, "an integer LSTM over \(width) inputs") }
         let coefficients = (layer.hasPeepholes ? 3 * h : 0) + (layer.isNormalized ? 4 * h : 0)

@@ -75,8 +75,14 @@ package final class Model: Sendable {
         stateBytes = graph.stateBytes
         isas = try InstructionSets.permitted(allowed: options.allowedISAs)
         let shapes = inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
-        let session = try take(shapes)
-        give(session, shapes)
+        do throws(RuntimeError) {
+            let session = try take(shapes)
+            give(session, shapes)
+        } catch {
+            // Extents of 1 need not fit where the model leaves more open than the batch: the first request tells.
+            guard error.code == .invalidInput, inputs.contains(where: { $0.shape.dims.dropFirst().contains { $0 < 0 } })
+            else { throw error }
+        }
     }
 
     /// Names of the instruction sets that its kernels may use.

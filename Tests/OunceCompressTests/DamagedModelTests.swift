@@ -56,7 +56,7 @@ import Testing
     /// Whether the model got as far as to run, on zeros.
     private func run(_ bytes: [UInt8], _ constants: [String: Tensor]) -> Bool {
         do {
-            let graph = try ONNXImporter.parse(bytes: bytes, constants: constants).simplified()
+            let graph = try ONNXImporter.parse(bytes: bytes, given: InputBindings(values: constants)).simplified()
             let model = try Model(graph: graph, options: RuntimeOptions(memoryLimit: 1 << 24))
             guard graph.macs < 1 << 24 else { return false }
             let inputs = model.inputs.compactMap { info -> Tensor? in

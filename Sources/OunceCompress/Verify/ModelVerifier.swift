@@ -144,21 +144,25 @@ package struct ModelVerifier: Sendable {
 
     /// The graph, simplified, and the tensors for the inputs that it still has.
     package func load(_ path: String, _ tensors: [Tensor]) throws -> (Graph, [Tensor]) {
-        guard path.hasSuffix(".onnx") else { return (try LoadedModel(path: path, states: states).graph, tensors) }
+        guard path.hasSuffix(".onnx") else {
+            return (try LoadedModel(path: path, given: InputBindings(states: states)).graph, tensors)
+        }
         let bytes = try ModelFile.bytes(path: path)
         let names = try ONNXImporter.inputNames(bytes: bytes)
         let given = Dictionary(zip(names, tensors)) { first, _ in first }
-        var constants: [String: Tensor] = [:]
+        var bindings = InputBindings()
         while true {
             do {
-                var graph = try ONNXImporter.parse(bytes: bytes, constants: constants)
-                if !states.isEmpty { graph = try graph.binding(states: states) }
-                graph = try graph.simplified()
+                let graph = try ONNXImporter.parse(bytes: bytes, given: bindings).binding(states: states).simplified()
                 return (graph, graph.clientInputs.compactMap { given[graph[$0].name] })
             } catch let error as FormatError {
-                let missing = error.neededInputs.filter { constants[$0] == nil && given[$0] != nil }
-                guard !missing.isEmpty else { throw error }
-                for name in missing { constants[name] = given[name] }
+                let missing = error.neededInputs.filter { bindings.values[$0] == nil && given[$0] != nil }
+                let open = error.openInputs.filter { given[$0.name] != nil && bindings.shapes[$0.name] == nil }
+                guard !missing.isEmpty || !open.isEmpty else { throw error }
+                for name in missing { bindings.values[name] = given[name] }
+                for input in open where !missing.contains(input.name) {
+                    bindings.shapes[input.name] = given[input.name]?.shape
+                }
             }
         }
     }

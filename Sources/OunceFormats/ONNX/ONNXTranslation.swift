@@ -25,9 +25,9 @@ struct ONNXTranslation {
     var materialized: [String: ValueID] = [:]
     /// Outputs of operators that are not made.
     var absentOutputs: Set<String> = []
-    /// Values of inputs that stand for these inputs of the model.
-    let constants: [String: Tensor]
-    /// Inputs of the model whose values shapes depend on, and which are not among `constants`.
+    /// What is known of the model's inputs.
+    let given: InputBindings
+    /// Inputs of the model whose values shapes depend on, and which have none.
     private(set) var neededInputs: Set<String> = []
     private var searches = 0
     /// The node that is being translated, by its name.
@@ -37,9 +37,9 @@ struct ONNXTranslation {
     /// Rounds of loops so far, and branches taken.
     var rounds = 0
 
-    init(opset: Int, name: String, fileBytes: Int, constants: [String: Tensor]) {
+    init(opset: Int, name: String, fileBytes: Int, given: InputBindings) {
         self.opset = opset
-        self.constants = constants
+        self.given = given
         builder = GraphBuilder(name: name, fileBytes: fileBytes)
     }
 
@@ -56,11 +56,7 @@ struct ONNXTranslation {
         }
         for input in proto.input where bindings[input.name] == nil {
             try collecting("input", at: input.name, outputs: [input.name]) { (translation) throws(ImportFailure) in
-                if let constant = translation.constants[input.name] {
-                    translation.bindings[input.name] = .constant(constant, .plain)
-                } else {
-                    try translation.addInput(input)
-                }
+                try translation.addInput(input)
             }
         }
         for node in proto.node { try translate(ONNXNode(node)) }
@@ -72,8 +68,13 @@ struct ONNXTranslation {
         do throws(FormatError) {
             return try builder.finish()
         } catch {
-            throw error.needing(neededInputs.sorted())
+            throw error.needing(neededInputs.sorted(), open: openInputs)
         }
+    }
+
+    private var openInputs: [OpenInput] {
+        builder.graph.inputs.map { OpenInput(name: builder.graph[$0].name, shape: shape($0)) }
+            .filter { !$0.shape.isStatic }
     }
 
     /// Runs `body`; what it does not support goes on the list, and the outputs count as missing.
@@ -101,11 +102,15 @@ struct ONNXTranslation {
         guard let dtype = DType(onnx: Int(type.elemType)) else {
             throw .unsupported("element type \(type.elemType) of ONNX; convert it to float32 or an integer type")
         }
-        let shape = Shape(type.shape.dim.map(\.extent))
-        guard shape.rank <= 8, shape.dims.allSatisfy({ $0 <= Shape.maximumElements }) else {
-            throw .corrupt("the extents \(shape)")
+        let declared = Shape(type.shape.dim.map(\.extent))
+        guard declared.rank <= 8, declared.dims.allSatisfy({ $0 <= Shape.maximumElements }), declared.isBounded else {
+            throw .corrupt("the extents \(declared)")
         }
-        guard shape.isBounded else { throw .corrupt("the extents \(shape)") }
+        if let constant = try given.value(of: input.name, dtype, declared) {
+            bindings[input.name] = .constant(constant, .plain)
+            return
+        }
+        let shape = try given.shape(of: input.name, declared: declared)
         let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
         builder.graph.inputs.append(id)
         bindings[input.name] = .value(id)

@@ -7,16 +7,16 @@ package enum TFLiteImporter {
     package static let maximumBytes = 1 << 29
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
-    package static func load(path: String) throws(FormatError) -> Graph {
+    package static func load(path: String, given: InputBindings = InputBindings()) throws(FormatError) -> Graph {
         let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
         do {
-            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
+            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path), given: given)
         } catch { throw error.inFile(path) }
     }
 
-    /// - Parameter shapes: extents of inputs by name, where others than those of the file are wanted.
+    /// - Parameter given: shapes for inputs whose extents the model may change (its shape signature).
     package static func parse(
-        bytes: [UInt8], name: String = "model", shapes: [String: Shape] = [:]
+        bytes: [UInt8], name: String = "model", given: InputBindings = InputBindings()
     ) throws(FormatError) -> Graph {
         guard bytes.count <= maximumBytes else {
             throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
@@ -28,8 +28,12 @@ package enum TFLiteImporter {
         defer { withExtendedLifetime(file) {} }
         var translation: TFLiteTranslation
         do throws(ImportFailure) {
-            translation = try TFLiteTranslation(ByteView(file.bytes), name: name, shapes: shapes)
-            try translation.translate()
+            translation = try TFLiteTranslation(ByteView(file.bytes), name: name, given: given)
+            do throws(ImportFailure) {
+                try translation.translate()
+            } catch .fatal(let error) {
+                throw .fatal(error.needing([], open: translation.openInputs).namingOpenInputs())
+            }
         } catch {
             switch error {
             case .fatal(let error): throw error

@@ -57,7 +57,8 @@ struct TFLiteTensor {
 
     private static func typeName(_ code: Int8) -> String {
         let names: [Int8: String] = [
-            5: "strings", 8: "complex numbers", 11: "complex numbers", 13: "a resource", 14: "a variant", 18: "bfloat16",
+            5: "strings", 8: "complex numbers", 11: "complex numbers", 13: "a resource", 14: "a variant",
+            18: "bfloat16",
             19: "2-bit integers", 20: "4-bit unsigned integers",
         ]
         return names[code] ?? "the element type \(code)"
@@ -93,5 +94,14 @@ struct TFLiteTensor {
             isPerTensor || (shape.dims.indices.contains(axis) && shape[axis] == scales.count)
         else { throw .corrupt("the scales or zero points of '\(name)' do not fit \(shape)") }
         return .affine(AffineQuantization(scales: scales, zeroPoints: zeroPoints, axis: isPerTensor ? nil : axis))
+    }
+}
+
+extension FlatTable {
+    /// The shape with the extents open that the converter left open (`shape_signature`).
+    func signature(_ shape: Shape) throws(ImportFailure) -> Shape {
+        let signature = try integers(18, as: Int32.self, limit: 8)
+        guard signature.count == shape.rank else { return shape }
+        return Shape(zip(shape.dims, signature).map { $1 < 0 ? Shape.unknown : $0 })
     }
 }

@@ -23,8 +23,9 @@ struct TFLiteTranslation {
     private let model: FlatTable
     /// The subgraph that is being translated, and what is known in it.
     private var scope: Scope
-    /// Wanted extents of inputs, by name.
-    private let shapes: [String: Shape]
+    private let given: InputBindings
+    /// Inputs of which the file leaves extents open, and for which none are given.
+    private(set) var openInputs: [OpenInput] = []
     /// The real numbers of values on grids.
     private var reals: [ValueID: ValueID] = [:]
     private var depth = 0
@@ -45,11 +46,11 @@ struct TFLiteTranslation {
         }
     }
 
-    init(_ view: ByteView, name: String, shapes: [String: Shape]) throws(ImportFailure) {
+    init(_ view: ByteView, name: String, given: InputBindings) throws(ImportFailure) {
         builder = GraphBuilder(name: name, fileBytes: view.count)
         model = try FlatTable(root: view)
         scope = try Scope(try model.table(8, 0))
-        self.shapes = shapes
+        self.given = given
     }
 
     mutating func translate() throws(ImportFailure) {
@@ -70,14 +71,9 @@ struct TFLiteTranslation {
 
     private mutating func addInput(_ index: Int) throws(ImportFailure) {
         let tensor = try tensor(index)
-        var shape = tensor.shape
-        if let wanted = shapes[tensor.name] {
-            guard wanted.rank == shape.rank, wanted.elementCount != nil else {
-                throw .fatal(
-                    FormatError(.invalidArgument, "input '\(tensor.name)' has shape \(shape), not \(wanted)"))
-            }
-            shape = wanted
-        }
+        let wanted = try given.shape(of: tensor.name, declared: try tensorTable(index).signature(tensor.shape))
+        if !wanted.isStatic { openInputs.append(OpenInput(name: tensor.name, shape: wanted)) }
+        let shape = Shape(zip(wanted.dims, tensor.shape.dims).map { $0 < 0 ? $1 : $0 })
         let (dtype, encoding) = tensor.stored
         let value = Value(name: tensor.name, type: TensorType(dtype, shape), encoding: encoding)
         var id = builder.graph.add(value)

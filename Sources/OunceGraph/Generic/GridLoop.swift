@@ -85,7 +85,9 @@ extension GenericLoop {
         let rows = x.shape.dims.prefix(grid.batchAxes).reduce(1, *)
         let width = rows == 0 ? 0 : x.count / rows
         for row in 0..<rows {
-            func number(_ i: Int) -> Float { x.bytes.loadUnaligned(fromByteOffset: 4 * (row * width + i), as: Float.self) }
+            func number(_ i: Int) -> Float {
+                x.bytes.loadUnaligned(fromByteOffset: 4 * (row * width + i), as: Float.self)
+            }
             var (low, high): (Float, Float) = (0, 0)
             for i in 0..<width {
                 // Infinities and NaN have no place on any grid.

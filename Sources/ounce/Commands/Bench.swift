@@ -12,7 +12,6 @@ struct Bench: ParsableCommand {
     var layers = false
     @Option(help: "How long to measure.")
     var seconds: Double = 1
-    @OptionGroup var states: StateOptions
     @OptionGroup var options: ModelOptions
 
     struct Layer: Encodable {
@@ -41,7 +40,8 @@ struct Bench: ParsableCommand {
     func run() throws {
         try Failure.reporting {
             guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds takes a number up to 3600") }
-            let model = try states.load(file).model(try options.runtimeOptions())
+            let model = try LoadedModel(path: file, given: options.inputs.bindings()).model(
+                try options.runtimeOptions())
             let inputs = SyntheticInput.sample(for: model.inputs, seed: 1)
             let latency = try model.measureLatency(inputs: inputs, seconds: seconds)
             let steps = try model.measureSteps(inputs: inputs, seconds: layers ? seconds : 0)

@@ -30,9 +30,9 @@ struct Compress: ParsableCommand {
     var latency: Double?
     @Option(help: "Threads; at most what the profile allows.")
     var threads: Int?
-    @OptionGroup var states: StateOptions
     @Option(name: .shortAndLong, help: "Where the artifact goes (.ounce).")
     var output: String
+    @OptionGroup var inputs: InputOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -62,7 +62,7 @@ struct Compress: ParsableCommand {
         let deviceProfile = try Device.profile(profile)
         let selection: ResolvedConfiguration.RecipeSelection =
             recipe == "auto" ? .auto(try Device.recipes(in: recipes)) : .fixed(try Device.loader.recipe(recipe))
-        let loaded = try states.load(model)
+        let loaded = try LoadedModel(path: model, given: inputs.bindings(), data: calibration ?? validation)
         let inputs = loaded.inputs
         let validationData = try validation.map { try Dataset(path: $0, inputs: inputs) }
         let calibrationData = try calibration.map { try Dataset(path: $0, inputs: inputs) }

@@ -23,7 +23,6 @@ struct Eval: ParsableCommand {
     var reference: String?
     @Option(help: "Use only the first so many samples.")
     var limit: Int?
-    @OptionGroup var states: StateOptions
     @OptionGroup var options: ModelOptions
 
     struct Result: Encodable {
@@ -39,12 +38,14 @@ struct Eval: ParsableCommand {
                 throw ValidationError("--metric is top1, auc, mse or fidelity, not '\(metric)'")
             }
             let runtime = try options.runtimeOptions()
-            let model = try states.load(file).model(runtime)
+            let given = try options.inputs.bindings()
+            let model = try LoadedModel(path: file, given: given, data: data).model(runtime)
             let dataset = try Dataset(path: data, inputs: model.inputs, labelsPath: labels, limit: limit)
             let progress = ProgressLine(isSilent: options.json)
             let evaluator = Evaluator(metric: metric, dataset: dataset) { progress.show(.working("evaluate", $0)) }
             let accuracy = try evaluator.evaluate(
-                model, reference: try reference.map { try states.load($0).model(runtime) })
+                model,
+                reference: try reference.map { try LoadedModel(path: $0, given: given, data: data).model(runtime) })
             progress.finish()
             if options.json {
                 try JSONOutput.write(

@@ -15,7 +15,7 @@ struct Export: ParsableCommand {
     var onnx: String
     @Flag(help: "Obey TensorRT's rules for explicit quantisation: zero point 0 everywhere, float biases.")
     var symmetric = false
-    @OptionGroup var states: StateOptions
+    @OptionGroup var inputs: InputOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -28,7 +28,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try states.load(file)
+            let loaded = try LoadedModel(path: file, given: inputs.bindings())
             let bytes = try ONNXExporter.serialize(
                 loaded.graph, quantization: symmetric ? .symmetric : .asStored, producerVersion: Ounce.version)
             try AtomicFile.write(bytes, to: onnx)

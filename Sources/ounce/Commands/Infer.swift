@@ -22,7 +22,6 @@ struct Infer: ParsableCommand {
     var output: String
     @Flag(help: "The samples are consecutive steps of one stream: states are carried from each to the next.")
     var stream = false
-    @OptionGroup var states: StateOptions
     @OptionGroup var options: ModelOptions
 
     struct Result: Encodable {
@@ -38,7 +37,8 @@ struct Infer: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let model = try states.load(file).model(try options.runtimeOptions())
+            let model = try LoadedModel(path: file, given: options.inputs.bindings(), data: input).model(
+                try options.runtimeOptions())
             guard !stream || !model.states.isEmpty else {
                 throw ValidationError(
                     "--stream: \(model.name) keeps nothing between runs; bind an output to an input with --state IN=OUT"

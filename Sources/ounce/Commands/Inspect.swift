@@ -9,7 +9,7 @@ struct Inspect: ParsableCommand {
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
     var file: String
-    @OptionGroup var states: StateOptions
+    @OptionGroup var inputs: InputOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -44,7 +44,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try states.load(file)
+            let loaded = try LoadedModel(path: file, given: inputs.bindings())
             let graph = loaded.graph
             let bound = (try? graph.bound(to: [:])) ?? graph
             let layers = bound.nodes.map { node -> Layer in

@@ -33,7 +33,6 @@ struct Verify: ParsableCommand {
     var strict = false
     @Flag(help: "Print only what failed or was refused, and the sum.")
     var quiet = false
-    @OptionGroup var states: StateOptions
     @OptionGroup var options: ModelOptions
 
     struct Report: Encodable {
@@ -69,7 +68,7 @@ struct Verify: ParsableCommand {
                     }
                 }
             } else {
-                verifier.states = states.pairs
+                verifier.states = try options.inputs.bindings().states
                 let outcome = verifier.verify(
                     model: paths[0], inputs: try inputs.map { try NumPyFile.read(path: $0) },
                     expected: try expected.map { try NumPyFile.read(path: $0) })
