@@ -15,6 +15,9 @@ class Case:
         self.g = self.model.main
         self.rng = np.random.default_rng(seed + sum(map(ord, name)))
         self.values = []
+        # Which kernels are the oracle: LiteRT's reference ones, where those are wrong its "plain" ones, or the "default"
+        # with XNNPACK, which rounds the inputs of layers on floats in its own way.
+        self.kernels = "reference"
 
     def input(self, shape, dtype="float32", low=-2.0, high=2.0, scale=None, zero=0):
         index = self.g.input(shape, dtype, scale=scale, zero=zero)
@@ -178,6 +181,7 @@ def reductions():
                 continue
             for axes, keep in (([1, 2], False), ([-1], True)):
                 c = Case(f"{name.lower()}_{dtype}_{len(axes)}")
+                c.kernels = "plain" if name == "SUM" and dtype == "int8" else "reference"
                 x = c.input([2, 3, 4, 5], dtype, -3, 3, **grid(dtype))
                 out = grid(dtype, 6.0) if name == "SUM" else grid(dtype)
                 c.g.op(name, [x, c.g.constant(np.int32(axes))], [c.output(dtype, **out)], "ReducerOptions",
@@ -207,6 +211,7 @@ def reductions():
     c.g.op("L2_NORMALIZATION", [c.input([2, 3, 8])], [c.output()], "L2NormOptions")
     c.add()
     c = Case("local_response_normalization")
+    c.kernels = "plain"
     c.g.op("LOCAL_RESPONSE_NORMALIZATION", [c.input([1, 3, 3, 9])], [c.output()],
            "LocalResponseNormalizationOptions", Radius=2, Bias=1.0, Alpha=0.3, Beta=0.75)
     c.add()
@@ -326,6 +331,8 @@ def movement():
 def layer(c, op, x, weights, outputs, kind, options, activation=0, out=3.0, axis=0, out_shape=(1,), **values):
     """A layer in one of the ways in which TFLite quantises it."""
     rng = c.rng
+    if kind.startswith("hybrid"):
+        c.kernels = "default"
     if kind in ("float32", "float16"):
         w, b = rng.uniform(-1, 1, weights), rng.uniform(-1, 1, outputs).astype("float32")
         if kind == "float16":
@@ -383,6 +390,9 @@ def layers():
                   Padding=padding, StrideH=2, StrideW=1)
             if kind == "hybrid_tensor":
                 continue
+            c = Case(f"conv_pointwise_{kind}_{padding}", steps=steps)
+            layer(c, "CONV_2D", c.input([2, 6, 7, 3], t, **grid(t)), [4, 1, 1, 3], 4, kind, "Conv2DOptions", 0, 8.0,
+                  Padding=padding, StrideH=1, StrideW=1)
             c = Case(f"depthwise_{kind}_{padding}", steps=steps)
             layer(c, "DEPTHWISE_CONV_2D", c.input([1, 6, 7, 3], t, **grid(t)), [1, 3, 3, 6], 6, kind,
                   "DepthwiseConv2DOptions", 0, 8.0, axis=3, Padding=padding, StrideH=1, StrideW=1, DepthMultiplier=2,
@@ -494,7 +504,8 @@ def recurrent():
             c = Case(f"lstm_{'_'.join(features)}_{kind}", relative=2e-2 if kind == "hybrid" else 1e-4,
                      absolute=2e-2 if kind == "hybrid" else 1e-5, steps=1 if "norm" in features else 0)
             batch, time, width, cells = 2, 9, 6, 8
-            outputs = 5 if "projection" in features else cells
+            # LiteRT's integer peepholes want as many outputs as cells.
+            outputs = 5 if features == ("projection",) else cells
             t = "int8" if kind == "int8" else "float32"
             shape = [time, batch, width] if "time_major" in features else [batch, time, width]
             x = c.input(shape, t, **grid(t))
@@ -524,9 +535,11 @@ def recurrent():
             c.add()
     for merged in (True, False):
         c = Case(f"bidirectional_lstm_{merged}")
-        x = c.input([2, 7, 6])
+        # Of merged batches LiteRT computes only the first right.
+        batch = 1 if merged else 2
+        x = c.input([batch, 7, 6])
         inputs = [x] + lstm_weights(c, "float32", 8, 6, 8, ()) + lstm_weights(c, "float32", 8, 6, 8, ())
-        inputs += [c.g.tensor([2, 8], variable=True) for _ in range(4)] + [-1] * 9
+        inputs += [c.g.tensor([batch, 8], variable=True) for _ in range(4)] + [-1] * 9
         ys = [c.output()] if merged else [c.output(), c.output()]
         c.g.op("BIDIRECTIONAL_SEQUENCE_LSTM", inputs, ys, "BidirectionalSequenceLSTMOptions",
                FusedActivationFunction=TANH, MergeOutputs=merged, TimeMajor=False)
@@ -570,7 +583,8 @@ def recurrent():
                 c.g.constant(c.rng.integers(-127, 128, [8, 10]).astype("int8"), scale=1 / 127, zero=0)
             bias = c.g.constant(c.rng.uniform(-1, 1, 4).astype("float32"))
             state = c.g.tensor([2, 80], variable=True)
-        y = c.output(t, **grid(t, 3.0))
+        # The integer kernel counts on the type's least number to be zero.
+        y = c.output(t, **({"scale": 3 / 255, "zero": -128} if kind == "int8" else {}))
         c.g.op("SVDF", [x, w, times, bias, state], [y], "SVDFOptions", Rank=2, FusedActivationFunction=RELU)
         c.add()
 

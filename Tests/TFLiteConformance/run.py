@@ -21,20 +21,38 @@ from cases import CASES
 from flat import VERSIONS
 
 
+KERNELS = {
+    "reference": OpResolverType.BUILTIN_REF,
+    "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "default": OpResolverType.BUILTIN,
+}
+
+
 def interpreter_of(path, case):
+    if case.kernels == "default":
+        # XNNPACK takes only operators whose outputs are declared with their extents.
+        plain = interpreter_with(KERNELS["plain"], path, case)
+        plain.allocate_tensors()
+        for detail in plain.get_output_details():
+            tensor = list(case.g.tensors[detail["index"]])
+            tensor[1] = [int(extent) for extent in detail["shape"]]
+            case.g.tensors[detail["index"]] = tuple(tensor)
+    return interpreter_with(KERNELS[case.kernels], path, case)
+
+
+def interpreter_with(kernels, path, case):
     """Each kernel has a newest version; the one to write is found by asking for less until it is there."""
     while True:
         path.write_bytes(case.model.bytes())
         try:
-            return Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+            return Interpreter(str(path), experimental_op_resolver_type=kernels)
         except ValueError as error:
             wanted = re.search(r"builtin opcode '(\w+)' version '(\d+)'", str(error))
             if not wanted:
                 raise
             if wanted[2] == "1":
                 # Some kernels have one form only, which the reference set leaves out.
-                plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-                return Interpreter(str(path), experimental_op_resolver_type=plain)
+                return Interpreter(str(path), experimental_op_resolver_type=KERNELS["plain"])
             VERSIONS[wanted[1]] = int(wanted[2]) - 1
 
 

@@ -71,10 +71,10 @@ struct TFLiteTranslation {
 
     private mutating func addInput(_ index: Int) throws(ImportFailure) {
         let tensor = try tensor(index)
+        let (dtype, encoding) = tensor.stored
         let wanted = try given.shape(of: tensor.name, declared: try tensorTable(index).signature(tensor.shape))
         if !wanted.isStatic { openInputs.append(OpenInput(name: tensor.name, shape: wanted)) }
         let shape = Shape(zip(wanted.dims, tensor.shape.dims).map { $0 < 0 ? $1 : $0 })
-        let (dtype, encoding) = tensor.stored
         let value = Value(name: tensor.name, type: TensorType(dtype, shape), encoding: encoding)
         var id = builder.graph.add(value)
         builder.graph.inputs.append(id)

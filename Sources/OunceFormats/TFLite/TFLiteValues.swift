@@ -28,7 +28,9 @@ extension TFLiteTranslation {
         let isWide =
             (output.encoding.affine != nil && output.dtype != .int8)
             || values.contains { $0.encoding.affine != nil && $0.dtype != .int8 }
-        guard isWide else { return false }
+        // A real number on its way to a grid.
+        let isMixed = output.encoding.affine != nil && values.first?.dtype == .float32
+        guard isWide || isMixed else { return false }
         switch op {
         case .quantize, .quantizeAs, .dequantize, .cast: return false
         case .reshape, .transpose, .slice, .concat, .expand, .reverse, .reverseSequence, .gather:

@@ -40,8 +40,9 @@ extension TFLiteTranslation {
 
     /// Input, weights and bias of a layer, all int8 or all real.
     ///
-    /// A layer on floats whose weights are stored as integers rounds its input to `grid` first (TensorFlow Lite's dynamic
-    /// range quantisation). On other grids than int8 the layer computes with real numbers.
+    /// A layer on floats whose weights are stored as integers rounds its input to `grid` first, as LiteRT does where it runs
+    /// through XNNPACK, its default: asymmetric, one grid for each row, for each image, and for each pixel under a kernel of
+    /// one pixel. On other grids than int8 the layer computes with real numbers.
     mutating func layerInputs(
         _ op: TFLiteOperator, _ x: ValueID, _ weights: TFLiteWeights, grid: DynamicGrid
     ) throws(ImportFailure) -> [ValueID?] {
@@ -90,7 +91,7 @@ extension TFLiteTranslation {
         var a = try operand(0, try op.flag(4), &self)
         var b = try operand(1, try op.flag(6), &self)
         if builder.graph[a].dtype == .float32, let affine = builder.graph[b].encoding.affine {
-            let grid = DynamicGrid(isSymmetric: try !op.flag(8), batchAxes: shape(a).rank - 1)
+            let grid = DynamicGrid(isSymmetric: false, batchAxes: shape(a).rank - 1)
             a = try node(.roundToDynamicGrid(grid), [a], name: "\(op.location).rounded")
             b = affine.isPerTensor ? try real(b) : b
         }

@@ -63,8 +63,9 @@ extension TFLiteTranslation {
     ) throws(ImportFailure) -> TFLiteBinding {
         let kernel = Array(weights.tensor.shape.dims[1...2])
         let window = try window(op, over: x, kernel: kernel, dilations: dilations)
-        let isSymmetric = op.name == "CONV_2D" && weights.isPerTensor
-        let inputs = try layerInputs(op, x, weights, grid: DynamicGrid(isSymmetric: isSymmetric, batchAxes: 1))
+        let isPointwise = groups == 1 && kernel == [1, 1] && window.strides == [1, 1]
+        let grid = DynamicGrid(isSymmetric: false, batchAxes: isPointwise ? 3 : 1)
+        let inputs = try layerInputs(op, x, weights, grid: grid)
         return try activated(op, field, inputs) {
             .conv(
                 Convolution(
@@ -103,7 +104,7 @@ extension TFLiteTranslation {
         if try !op.flag(8), shape(x).dims != [shape(x).dims.first ?? 0, weights.tensor.shape[1]] {
             x = try emit(.reshape([.infer, .literal(weights.tensor.shape[1])]), [x], op, part: "rows")
         }
-        let grid = DynamicGrid(isSymmetric: try !op.flag(10), batchAxes: shape(x).rank - 1)
+        let grid = DynamicGrid(isSymmetric: false, batchAxes: shape(x).rank - 1)
         return try activated(op, 4, try layerInputs(op, x, weights, grid: grid)) { .fullyConnected($0) }
     }
 
