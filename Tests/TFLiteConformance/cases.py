@@ -623,3 +623,29 @@ def control():
 
 for make in (elementwise, binary, reductions, movement, layers, grids, control, recurrent):
     make()
+
+
+def refused():
+    """Everything in it that is not supported belongs in one error."""
+    model = Model()
+    g = model.main
+    x = g.input([1, 16], name="audio")
+    for place, name in enumerate(("RFFT2D", "UNIQUE", "CUSTOM:FlexAudioSpectrogram", "CUSTOM:SignalWindow", "UNIQUE")):
+        y = g.tensor([1, 16], name=f"front/{place}")
+        g.op(name, [x], [y])
+        x = y if place == 1 else g.inputs[0]
+        g.outputs.append(y)
+    return model
+
+
+# One of each kind of arithmetic: what plain `swift test` covers.
+GOLDEN = set("""
+softmax_int8_0.5 add_uint8_1_3 mul_int16_0_3 gelu_True atan2 less_int8 select_float32 mean_int8_2 topk cumsum_True
+strided_slice_back_float32 strided_slice_new_axis_float32 mirror_pad_int8 batch_to_space_int8 gather_batch_float32
+resize_bilinear_False_True_7_float32 shape_reshape fill_range fully_connected_hybrid_0 conv_pointwise_hybrid_0
+conv_uint8_0 conv_int16_0 depthwise_int8_1 fully_connected_int4_0 fully_connected_float16_0 transpose_conv_int8_1
+average_pool_2d_uint8_0 batch_matmul_int8_True_False quantize_int8_uint8 quantize_int16_int8 dequantize_per_axis
+fake_quant if while lstm_norm_float32 lstm_cifg_peephole_projection_float32 lstm__int8 lstm_projection_int8
+lstm_norm_int8 lstm_cifg_peephole_projection_int8 lstm_clip_int8 lstm_projection_hybrid bidirectional_lstm_False
+sequence_rnn_4 bidirectional_rnn svdf_int8 svdf_hybrid
+""".split())

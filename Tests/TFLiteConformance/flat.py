@@ -12,7 +12,8 @@ TYPES = {
 
 
 class Model:
-    """One subgraph unless `subgraph` adds more. Tensors and operators are named by their numbers."""
+    """One subgraph unless `subgraph` adds more. Tensors are named by their numbers; operators by TFLite's names, those of
+    others as "CUSTOM:name"."""
 
     def __init__(self):
         self.buffers = [b""]
@@ -41,8 +42,12 @@ class Model:
         graphs = [graph.write(b) for graph in self.graphs]
         codes = []
         for name in self.codes:
-            number = getattr(tflite.BuiltinOperator, name)
+            kind, _, custom = name.partition(":")
+            custom = b.CreateString(custom) if custom else None
+            number = getattr(tflite.BuiltinOperator, kind)
             tflite.OperatorCodeStart(b)
+            if custom is not None:
+                tflite.OperatorCodeAddCustomCode(b, custom)
             tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
             tflite.OperatorCodeAddVersion(b, VERSIONS.get(name, 5))
             tflite.OperatorCodeAddBuiltinCode(b, number)

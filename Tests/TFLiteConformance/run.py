@@ -2,11 +2,13 @@
 """Runs small TFLite models in LiteRT's reference kernels and has `ounce verify` compare.
 
     run.py OUNCE [--only PART] [--keep DIR]
+    run.py --golden DIR        # writes the few cases that `swift test` runs without LiteRT
 
 Every model and its numbers follow from the case's name. Exit status 1 where a case fails or is refused.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -17,7 +19,7 @@ import tempfile
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from cases import CASES
+from cases import CASES, GOLDEN, refused
 from flat import VERSIONS
 
 
@@ -84,12 +86,33 @@ def check(ounce, folder, case):
     return ("passed" if done.returncode == 0 else "failed"), (done.stdout + done.stderr).strip()
 
 
+def write_golden(folder):
+    chosen = []
+    for case in CASES:
+        if case.name not in GOLDEN:
+            continue
+        path = folder / f"{case.name}.tflite"
+        outputs = expected(path, case)
+        for kind, arrays in (("x", case.values), ("y", outputs)):
+            for place, array in enumerate(arrays):
+                np.save(folder / f"{case.name}.{kind}{place}.npy", np.ascontiguousarray(array))
+        chosen.append({
+            "name": case.name, "inputs": len(case.values), "outputs": len(outputs), "steps": case.steps,
+            "relative": case.relative, "absolute": case.absolute})
+    (folder / "refused.tflite").write_bytes(refused().bytes())
+    (folder / "cases.json").write_text("[\n" + ",\n".join(json.dumps(entry) for entry in chosen) + "\n]\n")
+    assert len(chosen) == len(GOLDEN), GOLDEN - {entry["name"] for entry in chosen}
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ounce")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ounce", nargs="?")
+    parser.add_argument("--golden")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep")
     arguments = parser.parse_args()
+    if arguments.golden:
+        return write_golden(pathlib.Path(arguments.golden))
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(arguments.keep or temporary)

@@ -59,7 +59,7 @@ extension TFLiteTranslation {
         let (x, ids) = (try value(op, 0), try value(op, 1))
         let count: Int
         if op.name == "SEGMENT_SUM" {
-            count = (try integers(op, 1).max() ?? -1) + 1
+            count = (try integers(op, 1).max() ?? -1) &+ 1
         } else {
             count = try integers(op, 2).first ?? 0
         }
@@ -86,7 +86,9 @@ extension TFLiteTranslation {
         var (indices, extents, values) = (try value(op, 0), try integers(op, 1), try value(op, 2))
         switch shape(indices).rank {
         case 0: indices = try reshaped(indices, [1, 1], op)
-        case 1: indices = try reshaped(indices, extents.count == 1 ? shape(indices).dims + [1] : [1, extents.count], op)
+        case 1:
+            let dims = extents.count == 1 ? shape(indices).dims + [1] : [1, extents.count]
+            indices = try reshaped(indices, dims, op)
         default: break
         }
         let target = try filled(try value(op, 3), extents, op)
@@ -119,7 +121,7 @@ extension TFLiteTranslation {
         steps[axis] = depth
         let wide = try node(
             .cast(.int64), [try reshaped(indices, dims, op)], name: "\(op.location).indices")
-        let hot = try compare(.equal, wide, integers(Array(0..<depth), Shape(steps)), op)
+        let hot = try compare(.equal, wide, try integers(Array(0..<depth), Shape(steps)), op)
         return .value(try emit(.select, [hot, on, off], op))
     }
 
@@ -165,7 +167,7 @@ extension TFLiteTranslation {
 
     /// Whether row and column are the same, of the last two axes.
     private mutating func diagonal(_ rows: Int, _ columns: Int, _ op: TFLiteOperator) throws(ImportFailure) -> ValueID {
-        try compare(.equal, integers(Array(0..<rows), [rows, 1]), integers(Array(0..<columns), [1, columns]), op)
+        try compare(.equal, try integers(Array(0..<rows), [rows, 1]), try integers(Array(0..<columns), [1, columns]), op)
     }
 
     mutating func matrixDiagonal(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {

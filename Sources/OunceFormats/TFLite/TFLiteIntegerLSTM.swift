@@ -26,7 +26,9 @@ struct TFLiteIntegerLSTM {
             return (tensor, encoding.affine?.scale ?? 1)
         }
         func factor(_ real: Double) throws(ImportFailure) -> FixedPointFactor {
-            guard let factor = FixedPointFactor(real) else { throw .corrupt("\(op.name): the scales are too far apart") }
+            guard let factor = FixedPointFactor(real) else {
+                throw .corrupt("\(op.name): the scales are too far apart")
+            }
             return factor
         }
         /// Each row's sum of weights times minus the zero point, on the bias.
@@ -42,6 +44,10 @@ struct TFLiteIntegerLSTM {
         let projection = t.input(op, places.projection) != nil ? try matrix(places.projection) : nil
         let (hidden, width) = (forget.shape[0], forget.shape[1])
         let outputs = projection?.0.shape[0] ?? hidden
+        guard [hidden, width, outputs].allSatisfy({ (1...1 << 16).contains($0) }) else {
+            throw .corrupt("\(op.name): \(width) inputs, \(hidden) cells, \(outputs) outputs")
+        }
+        try t.builder.charge(4 * hidden * (width + outputs + 16))
         layer = IntegerLSTM(hidden: hidden, outputs: outputs, cellExponent: cellExponent)
         layer.isTimeMajor = options.isTimeMajor
         layer.couplesGates = t.input(op, places.input[0]) == nil
@@ -50,7 +56,9 @@ struct TFLiteIntegerLSTM {
         layer.hasProjection = projection != nil
         layer.outputZero = output.zeroPoint
         var hiddenGrid = output
-        if op.intermediates.count == 5, let grid = try t.tensor(op.intermediates[4]).encoding.affine { hiddenGrid = grid }
+        if op.intermediates.count == 5 {
+            hiddenGrid = try t.tensor(op.intermediates[4]).encoding.affine ?? output
+        }
         layer.hiddenZero = hiddenGrid.zeroPoint
         layer.hiddenFactor = try factor(Double(Float(0x1p-15 / Double(hiddenGrid.scale) * 0x1p-15)))
         if let clip = try Self.places(options.cellClip, Float(sign: .plus, exponent: cellExponent, significand: 1)) {
@@ -62,9 +70,9 @@ struct TFLiteIntegerLSTM {
         for gate in 0..<4 {
             var scale: Float = 0x1p-12
             if layer.isNormalized {
+                let isAbsent = gate == 0 && layer.couplesGates
                 guard op.intermediates.count == 5,
-                    let grid = try t.tensor(op.intermediates[gate]).encoding.affine ?? (
-                        gate == 0 && layer.couplesGates ? output : nil)
+                    let grid = isAbsent ? output : try t.tensor(op.intermediates[gate]).encoding.affine
                 else { throw .unsupported("its layer normalisation has no intermediate scales; convert to int8 anew") }
                 scale = grid.scale
             }
@@ -104,7 +112,7 @@ struct TFLiteIntegerLSTM {
                     throw .corrupt("\(op.name): input \(places.normalization[gate]) is missing")
                 }
                 layer.gates[gate].normalization = try factor(Double(weights.1))
-                layer.gates[gate].varianceGuard = max(1, Int32(clamping: Int64((10000 * weights.1).rounded(.towardZero))))
+                layer.gates[gate].varianceGuard = Int32(max(1, min(10000 * weights.1, 1 << 24)))
                 norms += weights.0.elements(Int16.self) ?? []
             }
         }
@@ -115,12 +123,12 @@ struct TFLiteIntegerLSTM {
             projectionBiases = bias(
                 weights, hiddenGrid.zeroPoint, try vector(places.projectionBias, .int32, outputs)?.0)
         }
-        try t.builder.charge(inputs.count + recurrents.count + 64 * hidden)
         let matrices = [
             Tensor(inputs, shape: [4 * hidden, width]), Tensor(recurrents, shape: [4 * hidden, outputs]),
         ]
         let biases = Tensor(inputBiases + recurrentBiases + normBiases + projectionBiases)
-        constants = matrices.compactMap { $0 } + [biases, Tensor(peepholes + norms)] + (projection.map { [$0.0] } ?? [])
+        constants =
+            matrices.compactMap { $0 } + [biases, Tensor(peepholes + norms)] + (projection.map { [$0.0] } ?? [])
         guard matrices.allSatisfy({ $0 != nil }) else { throw .corrupt("\(op.name): weights of other extents") }
     }
 

@@ -30,6 +30,11 @@ struct TFLiteLSTMCell {
         (hidden, width) = (forget.shape[0], forget.shape[1])
         let projected = t.input(op, places.projection) != nil ? try t.floats(op, places.projection) : nil
         outputs = projected.flatMap { $0.shape.dims.first } ?? hidden
+        let sizes = [hidden, width, outputs]
+        guard sizes.allSatisfy({ (1...1 << 16).contains($0) }) else {
+            throw .corrupt("\(op.name): \(width) inputs, \(hidden) cells, \(outputs) outputs")
+        }
+        try t.builder.charge(4 * (hidden * width + hidden * outputs))
         couplesGates = t.input(op, places.input[0]) == nil
         let (hidden, width, outputs, couples) = (hidden, width, outputs, couplesGates)
         func list(_ place: Int, _ count: Int, isNeeded: Bool = true) throws(ImportFailure) -> [Float] {
@@ -86,7 +91,7 @@ struct TFLiteLSTMCell {
     mutating func whole(
         _ t: inout TFLiteTranslation, _ op: TFLiteOperator, _ x: ValueID, isReversed: Bool
     ) throws(ImportFailure) -> ValueID {
-        let (time, batch) = (t.shape(x)[0], t.shape(x)[1])
+        let time = t.shape(x)[0]
         let w = try constant(&t, op, ordered(input), [4 * hidden, width])
         let r = try constant(&t, op, ordered(recurrent), [4 * hidden, outputs])
         let zeros = [Float](repeating: 0, count: 4 * hidden)
@@ -103,7 +108,6 @@ struct TFLiteLSTMCell {
             kind: .lstm, hidden: hidden, isReversed: isReversed, activations: activations, couplesGates: couplesGates,
             cellClip: options.cellClip > 0 ? options.cellClip : .infinity)
         let all = try t.node(.recurrent(layer), inputs, name: op.location)
-        _ = batch
         let ranges = [SliceRange(from: 0, to: time, step: 1, extent: time + 2), .all, .all]
         return try t.node(.slice(ranges), [all], name: "\(op.location).sequence")
     }
@@ -124,7 +128,7 @@ struct TFLiteLSTMCell {
             normalization.isEmpty ? try constant(&t, op, biases.flatMap { $0 }, [4 * hidden]) : nil
         let sums = try t.node(.fullyConnected(.none), [try rounded(&t, op, x), w, bias], name: "\(op.location).inputs")
         var h: ValueID?
-        var c = try constant(&t, op, [Float](repeating: 0, count: batch * hidden), [batch, hidden])
+        var c = try t.node(.expand([batch, hidden]), [t.scalar(0)], name: "\(op.location).cell")
         var steps: [ValueID?] = []
         for step in 0..<time {
             let place = isReversed ? time - 1 - step : step

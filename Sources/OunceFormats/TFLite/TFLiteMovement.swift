@@ -104,7 +104,7 @@ extension TFLiteTranslation {
             [Int](repeating: 1, count: rank - a.count) + a, [Int](repeating: 1, count: rank - b.count) + b
         )
         let extents = zip(x, y).map { $0 == 1 ? $1 : $0 }
-        return .value(try emit(.cast(try declared(op).dtype), [integers(extents)], op))
+        return .value(try emit(.cast(try declared(op).dtype), [try integers(extents)], op))
     }
 
     mutating func reverse(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
@@ -133,12 +133,13 @@ extension TFLiteTranslation {
         guard padding.count == 2 * shape(x).rank else { throw .corrupt("MIRROR_PAD: \(padding.prefix(16))") }
         for axis in shape(x).dims.indices where padding[2 * axis] != 0 || padding[2 * axis + 1] != 0 {
             let (before, after, extent) = (padding[2 * axis], padding[2 * axis + 1], shape(x)[axis])
-            guard (0...extent - offset).contains(before), (0...extent - offset).contains(after) else {
+            let most = extent - offset
+            guard extent <= 1 << 20, before >= 0, after >= 0, before <= most, after <= most else {
                 throw .corrupt("MIRROR_PAD: \(before) before and \(after) after an axis of \(extent)")
             }
             let front = (0..<before).map { before - 1 - $0 + offset }
             let back = (0..<after).map { extent - 1 - $0 - offset }
-            let places = integers(front + Array(0..<extent) + back)
+            let places = try integers(front + Array(0..<extent) + back)
             x = try emit(.gather(.slices(axis: axis)), [x, places], op, part: "mirror\(axis)")
         }
         return .value(try emit(.reshape(shape(x).dims.indices.map { .copy($0) }), [x], op))
@@ -149,7 +150,7 @@ extension TFLiteTranslation {
     mutating func spaceToDepth(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let (x, block) = (try value(op, 0), try op.int(4))
         let dims = shape(x).dims
-        guard dims.count == 4, block > 0, dims[1] % block == 0, dims[2] % block == 0 else {
+        guard dims.count == 4, (1...1 << 10).contains(block), dims[1] % block == 0, dims[2] % block == 0 else {
             throw .corrupt("SPACE_TO_DEPTH: blocks of \(block) in \(shape(x))")
         }
         let (h, w) = (dims[1] / block, dims[2] / block)
@@ -230,11 +231,11 @@ extension TFLiteTranslation {
 
     mutating func shapeOf(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let dims = shape(try value(op, 0)).dims
-        return .value(try emit(.cast(try declared(op).dtype), [integers(dims, [dims.count])], op))
+        return .value(try emit(.cast(try declared(op).dtype), [try integers(dims, [dims.count])], op))
     }
 
     mutating func rank(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        .value(try emit(.cast(try declared(op).dtype), [integers([shape(try value(op, 0)).rank], [])], op))
+        .value(try emit(.cast(try declared(op).dtype), [try integers([shape(try value(op, 0)).rank], [])], op))
     }
 
     mutating func range(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
@@ -245,7 +246,7 @@ extension TFLiteTranslation {
             return number
         }
         let (start, end, step) = (numbers[0], numbers[1], numbers[2])
-        guard step != 0, (end - start) / step <= Double(1 << 20) else {
+        guard step != 0, ((end - start) / step).magnitude <= Double(1 << 20) else {
             throw .corrupt("RANGE: from \(start) to \(end) by \(step)")
         }
         let count = max(0, Int(((end - start) / step).rounded(.up)))

@@ -19,7 +19,8 @@ extension TFLiteTranslation {
         guard shape(x).rank == 3, shape(x).isStatic else { throw .corrupt("\(op.name) over \(shape(x))") }
         let (w, r, bias) = (try floats(op, first), try floats(op, first + 1), try floats(op, first + 2))
         let hidden = w.shape.dims.first ?? 0
-        guard let both = Tensor(bias.floats() + [Float](repeating: 0, count: bias.count), shape: [2 * bias.count]) else {
+        guard let both = Tensor(bias.floats() + [Float](repeating: 0, count: bias.count), shape: [2 * bias.count])
+        else {
             throw .corrupt("\(op.name): bias \(bias.shape)")
         }
         let inputs = [w, r, both].map { builder.constant($0, name: "\(op.location).weights") }
@@ -67,7 +68,8 @@ extension TFLiteTranslation {
         guard rank > 0, filters % rank == 0, times.shape.rank == 2, times.shape[0] == filters, times.shape[1] > 0 else {
             throw .corrupt("SVDF: \(filters) filters of rank \(rank), memory \(times.shape)")
         }
-        let newest = stride(from: times.shape[1] - 1, to: times.count, by: times.shape[1]).map { times.floats()[$0] }
+        let numbers = times.floats()
+        let newest = stride(from: times.shape[1] - 1, to: times.count, by: times.shape[1]).map { numbers[$0] }
         let id = builder.constant(features.tensor, name: "\(op.location).features", encoding: features.encoding)
         var rows = try real(x)
         let isInteger = builder.graph[x].encoding.affine != nil

@@ -47,7 +47,7 @@ extension TFLiteTranslation {
             let extent = shape(x)[axis]
             let places = (0..<size[axis - 1]).map { rule.nearest($0, extent, size[axis - 1]) }
             let gather = Op.gather(.slices(axis: axis))
-            let indices = integers(places)
+            let indices = try integers(places)
             x =
                 axis == 1
                 ? try emit(gather, [x, indices], op, part: "rows") : try emit(gather, [x, indices], op)
@@ -62,7 +62,7 @@ extension TFLiteTranslation {
         for axis in 1...2 {
             let (extent, outputs) = (shape(x)[axis], size[axis - 1])
             let taps = (0..<outputs).map { rule.linear($0, extent, outputs) }
-            let places = integers(taps.flatMap(\.places), [outputs, 2])
+            let places = try integers(taps.flatMap(\.places), [outputs, 2])
             let weights = Tensor(taps.flatMap(\.weights)).reshaped([outputs, 2])
             guard let weights else { throw .corrupt("RESIZE_BILINEAR: \(size)") }
             let id = builder.constant(weights, name: "\(op.location).weights\(axis)")

@@ -72,7 +72,8 @@ extension TFLiteTranslation {
             let end = try op.flag(14) ? starts[place] &+ ends[place] : ends[place]
             parts.append(
                 try range(
-                    isSet(masks.begin, place) ? nil : starts[place], isSet(masks.end, place) ? nil : end, steps[place], extent))
+                    isSet(masks.begin, place) ? nil : starts[place], isSet(masks.end, place) ? nil : end, steps[place],
+                    extent))
         }
         return parts + [Part](repeating: .range(.all, isReversed: false), count: max(0, shape.rank - axis))
     }

@@ -30,6 +30,8 @@ struct TFLiteTranslation {
     private var reals: [ValueID: ValueID] = [:]
     private var depth = 0
     var variables = TFLiteVariables()
+    /// Operators run so far, those of subgraphs each time that they are called.
+    private var work = 0
 
     private struct Scope {
         let subgraph: FlatTable
@@ -101,6 +103,11 @@ struct TFLiteTranslation {
     }
 
     private mutating func runOperators() throws(ImportFailure) {
+        // Subgraphs that call one another, and loops, must not unfold without end.
+        work += 1 + (try scope.subgraph.count(10))
+        guard work <= 2 * GraphBuilder.maximumNodes else {
+            throw .fatal(FormatError(.limit, "its subgraphs run over \(GraphBuilder.maximumNodes) operators"))
+        }
         for index in 0..<(try scope.subgraph.count(10)) {
             var op = try TFLiteOperator(
                 try scope.subgraph.table(10, index), of: model, maximumList: Self.maximumList)

@@ -57,7 +57,8 @@ extension TFLiteTranslation {
             constants.append(value?.constant)
             values.append(value)
         }
-        guard constants.allSatisfy({ ($0?.count ?? 0) <= Self.maximumFolded }), constants.contains(where: { $0 != nil }),
+        guard constants.allSatisfy({ ($0?.count ?? 0) <= Self.maximumFolded }),
+            constants.contains(where: { $0 != nil }),
             let type = try? builder.graph.inferType(of: op, inputs: values, node: name, encoding: .plain),
             let count = type.shape.elementCount, count <= Self.maximumFolded
         else { return nil }
@@ -124,10 +125,11 @@ extension TFLiteTranslation {
     mutating func scalar(_ value: Int, like id: ValueID, _ op: TFLiteOperator) throws(ImportFailure) -> ValueID {
         let dtype = builder.graph[id].dtype
         if dtype == .float32 { return scalar(Float(value)) }
-        return try node(.cast(dtype), [integers([value], [])], name: "\(op.location).\(value)")
+        return try node(.cast(dtype), [try integers([value], [])], name: "\(op.location).\(value)")
     }
 
-    mutating func integers(_ values: [Int], _ shape: Shape? = nil) -> ValueID {
+    mutating func integers(_ values: [Int], _ shape: Shape? = nil) throws(ImportFailure) -> ValueID {
+        try builder.charge(8 * values.count)
         let flat = Tensor(values.map { Int64($0) })
         return builder.constant(shape.flatMap { flat.reshaped($0) } ?? flat, name: "integers")
     }

@@ -28,7 +28,8 @@ extension TFLiteTranslation {
         guard tensor.shape.rank == permutation.count else { throw .corrupt("\(op.name): weights \(tensor.shape)") }
         var areStored = encoding != .plain
         if let index = input(op, 1), case .dequantized = try binding(index) { areStored = false }
-        if let affine = encoding.affine, (affine.axis != nil && affine.axis != permutation[0]) || tensor.dtype != .int8 {
+        if let affine = encoding.affine, (affine.axis != nil && affine.axis != permutation[0]) || tensor.dtype != .int8
+        {
             (tensor, encoding) = (try builder.dequantize(tensor, affine), .plain)
         }
         if permutation != permutation.sorted() {
@@ -58,9 +59,12 @@ extension TFLiteTranslation {
         if value.dtype == .int8, weights.areSymmetric, output.dtype == .int8, weights.encoding != .plain {
             return [x, id, bias]
         }
-        return [try real(x), id, try bias.map { (bias) throws(ImportFailure) in
-            try realBias(bias, affine, weights, name: op.location)
-        }]
+        return [
+            try real(x), id,
+            try bias.map { (bias) throws(ImportFailure) in
+                try realBias(bias, affine, weights, name: op.location)
+            },
+        ]
     }
 
     /// A bias in units of the input's scale times the weights' as real numbers.
@@ -178,8 +182,9 @@ extension TFLiteTranslation {
         let weights = try weights(op, [0, 1, 2, 3])
         let type = TensorType(weights.tensor.dtype, weights.tensor.shape)
         try builder.charge(weights.tensor.byteCount)
-        guard let turned = GenericOperator(.reverse(axes: [1, 2]), inputs: [type], output: type)?
-            .evaluate([weights.tensor])
+        guard
+            let turned = GenericOperator(.reverse(axes: [1, 2]), inputs: [type], output: type)?
+                .evaluate([weights.tensor])
         else { throw .corrupt("TRANSPOSE_CONV: weights \(type.shape)") }
         // A layer on floats has no rounded form here.
         return TFLiteWeights(tensor: turned, encoding: weights.encoding, areStored: false)
