@@ -112,7 +112,7 @@ struct TFLiteIntegerLSTM {
                     throw .corrupt("\(op.name): input \(places.normalization[gate]) is missing")
                 }
                 layer.gates[gate].normalization = try factor(Double(weights.1))
-                layer.gates[gate].varianceGuard = Int32(max(1, min(10000 * weights.1, 1 << 24)))
+                layer.gates[gate].varianceGuard = Int32(max(1, min(10000 * weights.1, 0x1p24)))
                 norms += weights.0.elements(Int16.self) ?? []
             }
         }
