@@ -87,11 +87,6 @@ package struct ModelSettings: Sendable, Hashable {
     package let latencyP99: Duration?
     /// nil: what the profile allows.
     package let threads: Int?
-    /// Outputs that are inputs of the next run, by the input's name; sorted by it.
-    package let states: [State]
-
-    package struct State: Sendable, Hashable {
-        package let input: String
-        package let output: String
-    }
+    /// Outputs that are inputs of the next run, by the input's name.
+    package let states: [String: String]
 }

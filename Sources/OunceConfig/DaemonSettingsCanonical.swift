@@ -53,7 +53,7 @@ extension ModelSettings {
                 ])
             },
             "latency": .optional(latencyP99) { .time($0) }, "threads": .optional(threads) { .integer($0) },
-            "state": .list(states.map { .map(["input": .text($0.input), "output": .text($0.output)]) }),
+            "state": .map(states.mapValues { .text($0) }),
         ])
     }
 }

@@ -25,7 +25,7 @@ extension ModelSettings {
             field.fields(["p99"])?.required("p99") { $0.time(in: 1...3_600_000_000) }
         }
         let threads = fields.optional("threads") { $0.integer(in: 1...1024) }
-        let states = fields.optional("state") { $0.states() }
+        let states = fields.optional("state") { field in field.entries(count: 1...64) { $0.text() } }
         switch (fields.has("source"), fields.has("artifact")) {
         case (false, false):
             field.report(
@@ -46,22 +46,7 @@ extension ModelSettings {
         self.init(
             name: name, origin: origin, recipe: recipe ?? .auto, shapes: shapes ?? [:], values: values ?? [:],
             calibration: calibration, validation: validation,
-            accuracy: accuracy, latencyP99: latency, threads: threads, states: states ?? [])
-    }
-}
-
-extension Field {
-    /// Input names with the names of the outputs that they get back.
-    fileprivate func states() -> [ModelSettings.State]? {
-        guard case .mapping(let entries) = node.content, !entries.isEmpty else {
-            report("'\(key)' must be a mapping, found \(node.summary)", "write 'input name: output name' lines")
-            return nil
-        }
-        let states = entries.compactMap { entry in
-            Field(key: entry.key, node: entry.value, sink: sink).text()
-                .map { ModelSettings.State(input: entry.key, output: $0) }
-        }
-        return states.count == entries.count ? states.sorted { $0.input < $1.input } : nil
+            accuracy: accuracy, latencyP99: latency, threads: threads, states: states ?? [:])
     }
 }
 

@@ -44,6 +44,7 @@ extension Graph {
     /// - Parameter pairs: names of an input and of the output that it gets back in the next run.
     /// - Throws: `GraphError` naming what is not there or does not fit.
     package func binding(states pairs: [(input: String, output: String)]) throws(GraphError) -> Graph {
+        guard !pairs.isEmpty else { return self }
         var graph = self
         var isBatched = false
         for pair in pairs {

@@ -64,7 +64,7 @@ struct ModelPlan: Sendable {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }
         parts.append(settings.accuracy?.metric.rawValue ?? "-")
-        for state in settings.states { parts += ["state", state.input, state.output] }
+        parts += settings.states.sorted { $0.key < $1.key }.flatMap { ["state", $0.key, $0.value] }
         switch model.recipe {
         case .fixed(let recipe): parts += ["fixed", recipe.canonicalHash]
         case .auto(let candidates):

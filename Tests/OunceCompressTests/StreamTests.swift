@@ -36,7 +36,7 @@ import Testing
             }
         }
 
-        func graph() throws -> Graph { try LoadedModel(path: path, states: states).graph }
+        func graph() throws -> Graph { try LoadedModel(path: path, given: InputBindings(states: states)).graph }
     }
 
     private static func all() throws -> [Golden] {
@@ -182,11 +182,13 @@ import Testing
         for (pair, part) in [
             (("z", "h_next"), "'x', 'h', 'n'"), (("h", "z"), "'y', 'h_next', 'n_next'"), (("h", "y"), "after it"),
         ] {
-            let error = #expect(throws: CompressError.self) { try LoadedModel(path: golden.path, states: [pair]) }
+            let error = #expect(throws: CompressError.self) {
+                try LoadedModel(path: golden.path, given: InputBindings(states: [pair]))
+            }
             #expect(error?.message.contains(part) == true, "\(error?.message ?? "")")
         }
         let all = [("h", "h_next"), ("n", "n_next"), ("x", "y")] as [(input: String, output: String)]
-        #expect(throws: CompressError.self) { try LoadedModel(path: golden.path, states: all) }
+        #expect(throws: CompressError.self) { try LoadedModel(path: golden.path, given: InputBindings(states: all)) }
     }
 
     @Test func aStreamOfAnotherModelIsRefused() throws {
@@ -267,7 +269,7 @@ import Testing
 
     @Test func quantisedModelsKeepFloatStates() throws {
         let golden = try Golden("cell", "cell.onnx", outputs: 1, states: [("h", "h_next"), ("n", "n_next")])
-        let loaded = try LoadedModel(path: golden.path, states: golden.states)
+        let loaded = try LoadedModel(path: golden.path, given: InputBindings(states: golden.states))
         // Sequences, so that calibration sees more than the initial states.
         let x = Samples.floats([40, 6, 3], seed: 3, in: -2...2)
         let file = try Samples.archive([("x", x)])

@@ -88,27 +88,6 @@ package struct Dataset: Sendable {
         count = min(samples, max(1, limit ?? samples))
     }
 
-    /// The shapes that the samples of a file give to inputs with open extents: the first axis of an array is the samples,
-    /// and the model's own first axis, the batch, stays open.
-    static func shapes(path: String, open: [OpenInput]) throws -> [String: Shape] {
-        let named =
-            path.hasSuffix(".npy")
-            ? [(name: "", tensor: try NumPyFile.read(path: path))] : try NumPyArchive.read(path: path)
-        let arrays = named.filter { $0.name != "labels" }
-        var shapes: [String: Shape] = [:]
-        for input in open {
-            let alone = open.count == 1 && arrays.count == 1 ? arrays.first : nil
-            guard let array = arrays.first(where: { $0.name == input.name }) ?? alone else { continue }
-            let dims = array.tensor.shape.dims
-            switch dims.count {
-            case input.shape.rank: shapes[input.name] = Shape([input.shape[0]] + dims.dropFirst())
-            case input.shape.rank + 1: shapes[input.name] = Shape(Array(dims.dropFirst()))
-            default: continue
-            }
-        }
-        return shapes
-    }
-
     /// How many inputs follow each other in each sample of an array: `[samples, steps, …]` with or without the input's own
     /// batch axis of 1; nil where a sample is one input.
     private static func windows(_ array: Shape, _ input: Shape) -> Int? {
@@ -122,6 +101,31 @@ package struct Dataset: Sendable {
         let step = array.dims.dropFirst(2)
         if fits(step, batch + input.dims.dropFirst()) { return array[1] }
         return batch == [1] && array.rank > input.rank && fits(step, input.dims.dropFirst()) ? array[1] : nil
+    }
+
+    /// The shapes that the samples of a file give to inputs with open extents: the first axis of an array is the samples,
+    /// and the model's own first axis, the batch, stays open.
+    /// - Parameter isSequential: a sample may have an axis of steps before the input's own.
+    static func shapes(path: String, open: [OpenInput], isSequential: Bool = false) throws -> [String: Shape] {
+        let named =
+            path.hasSuffix(".npy")
+            ? [(name: "", tensor: try NumPyFile.read(path: path))] : try NumPyArchive.read(path: path)
+        let arrays = named.filter { $0.name != "labels" }
+        var shapes: [String: Shape] = [:]
+        for input in open {
+            let alone = open.count == 1 && arrays.count == 1 ? arrays.first : nil
+            guard let array = arrays.first(where: { $0.name == input.name }) ?? alone else { continue }
+            let dims = array.tensor.shape.dims
+            switch dims.count {
+            case input.shape.rank: shapes[input.name] = Shape([input.shape[0]] + dims.dropFirst())
+            case input.shape.rank + 1 where isSequential && dims[1] != max(input.shape[0], 1):
+                shapes[input.name] = Shape([input.shape[0]] + dims.dropFirst(2))
+            case input.shape.rank + 1: shapes[input.name] = Shape(Array(dims.dropFirst()))
+            case input.shape.rank + 2 where isSequential: shapes[input.name] = Shape(Array(dims.dropFirst(2)))
+            default: continue
+            }
+        }
+        return shapes
     }
 
     /// One sample, or one window of it, as the model's inputs, converted to its element types where that loses nothing.

@@ -15,14 +15,10 @@ package struct LoadedModel: Sendable {
     /// Reads ONNX, TFLite or `.ounce`, whichever the file's content is.
     ///
     /// - Parameters:
-    ///   - given: extents and values of inputs that the model leaves open.
-    ///   - states: inputs and outputs that are bound together as states, by name.
+    ///   - given: extents and values of inputs that the model leaves open, and its states.
     ///   - data: a file of samples; a model that cannot be planned without knowing its extents gets those of the samples.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(
-        path: String, given: InputBindings = InputBindings(), states: [(input: String, output: String)] = [],
-        data: String? = nil
-    ) throws(CompressError) {
+    package init(path: String, given: InputBindings = InputBindings(), data: String? = nil) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
         self.file = file
         byteCount = file.bytes.count
@@ -34,31 +30,33 @@ package struct LoadedModel: Sendable {
             }
             artifact = opened
             graph = try CompressError.wrapping(.input) {
-                states.isEmpty ? opened.graph : try opened.graph.binding(states: states)
+                try opened.graph.binding(states: given.states)
             }
         } else {
             artifact = nil
-            graph = try Self.graph(path, given, states, data)
+            graph = try Self.graph(path, given, data)
         }
     }
 
     private static func graph(
-        _ path: String, _ given: InputBindings, _ states: [(input: String, output: String)], _ data: String?
+        _ path: String, _ given: InputBindings, _ data: String?
     ) throws(CompressError) -> Graph {
-        func load(_ given: InputBindings) throws -> Graph {
-            let loaded = try ModelFile.load(path: path, given: given)
-            return try (states.isEmpty ? loaded : loaded.binding(states: states)).simplified()
-        }
         return try CompressError.wrapping(.input) {
             do {
-                return try load(given)
+                return try ModelFile.load(path: path, given: given).binding(states: given.states).simplified()
             } catch let error as FormatError {
                 guard let data, !error.openInputs.isEmpty else { throw error }
                 var bound = given
-                for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) {
-                    bound.shapes[name] = shape
+                // A state of unknown extents is that of one stream; it is no part of the data.
+                let states = Set(given.states.map(\.input))
+                for input in error.openInputs where states.contains(input.name) {
+                    bound.shapes[input.name] = Shape(input.shape.dims.map { $0 < 0 ? 1 : $0 })
                 }
-                return try load(bound)
+                let open = error.openInputs.filter { !states.contains($0.name) }
+                for (name, shape) in try Dataset.shapes(path: data, open: open, isSequential: !states.isEmpty) {
+                    bound.shapes[name] = states.isEmpty ? shape : Shape(shape.dims.map { $0 < 0 ? 1 : $0 })
+                }
+                return try ModelFile.load(path: path, given: bound).binding(states: given.states).simplified()
             } catch let error as GraphError {
                 throw CompressError(.input, "\(path): \(error)")
             }

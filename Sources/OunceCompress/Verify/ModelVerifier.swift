@@ -125,7 +125,9 @@ package struct ModelVerifier: Sendable {
         let stream = try model.makeStream()
         for step in 0..<steps.count {
             let results = try model.run(try steps.inputs(step), stream: stream)
-            let expected = try pairs.map { ($0.place, try steps.slice(step, of: $0.tensor, like: model.outputs[$0.place])) }
+            let expected = try pairs.map {
+                ($0.place, try steps.slice(step, of: $0.tensor, like: model.outputs[$0.place]))
+            }
             if let difference = difference(results, expected, names) { return "step \(step): \(difference)" }
         }
         return nil
@@ -149,7 +151,7 @@ package struct ModelVerifier: Sendable {
             }
         }
         guard path.hasSuffix(".onnx") else {
-            let graph = try LoadedModel(path: path, states: states).graph
+            let graph = try LoadedModel(path: path, given: InputBindings(states: states)).graph
             return (graph, given(graph, graph.clientInputs.map { graph[$0].name }))
         }
         let names = try ONNXImporter.inputNames(path: path)
@@ -167,8 +169,7 @@ package struct ModelVerifier: Sendable {
                     for input in misfits { wider.shapes[input.name] = tensor(input.name)?.shape }
                     if let whole = try? ONNXImporter.load(path: path, given: wider) { graph = whole }
                 }
-                if !states.isEmpty { graph = try graph.binding(states: states) }
-                graph = try graph.simplified()
+                graph = try graph.binding(states: states).simplified()
                 return (graph, given(graph, names))
             } catch let error as FormatError {
                 let missing = error.neededInputs.filter { bindings.values[$0] == nil && tensor($0) != nil }

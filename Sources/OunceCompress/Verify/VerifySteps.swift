@@ -35,7 +35,8 @@ struct VerifySteps {
         let bytes = UnsafeRawBufferPointer(rebasing: tensor.bytes[(step * size)..<((step + 1) * size)])
         let storage = TensorStorage(byteCount: size) { $0.copyMemory(from: bytes) }
         guard
-            let slice = Tensor(dtype: tensor.dtype, shape: Shape(Array(tensor.shape.dims.dropFirst())), storage: storage)
+            let slice = Tensor(
+                dtype: tensor.dtype, shape: Shape(Array(tensor.shape.dims.dropFirst())), storage: storage)
         else { throw CompressError(.data, "the array for \(info.name) is \(tensor.shape)") }
         return slice
     }

@@ -17,31 +17,22 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "An output that is the input IN of the next run: a state, zeros at first. May be given several times.",
-            valueName: "IN=OUT"))
+            "An output that is this input of the next run: a state, zeros at first.", valueName: "in=out"))
     var state: [String] = []
-
-    func validate() throws {
-        for pair in state where !pair.dropFirst().dropLast().contains("=") {
-            throw ValidationError("--state takes IN=OUT, the names of an input and an output, not '\(pair)'")
-        }
-    }
-
-    var states: [(input: String, output: String)] {
-        state.compactMap { pair in
-            pair.firstIndex(of: "=").map { (String(pair[..<$0]), String(pair[pair.index(after: $0)...])) }
-        }
-    }
 
     /// The model or artifact at `path` with its inputs and states bound.
     ///
     /// - Parameter data: samples that tell extents which the model leaves open.
     func load(_ path: String, data: String? = nil) throws -> LoadedModel {
-        try LoadedModel(path: path, given: try bindings(), states: states, data: data)
+        try LoadedModel(path: path, given: try bindings(), data: data)
     }
 
-    private func bindings() throws -> InputBindings {
+    func bindings() throws -> InputBindings {
         var bindings = InputBindings()
+        for text in state {
+            let (input, output) = try Self.split(text, "--state \(text): write it as h=h_next")
+            bindings.states.append((input, output))
+        }
         for text in shape {
             let (name, list) = try Self.split(text, "--shape \(text): write it as images=1,3,224,224")
             let dims = list.split(separator: ",", omittingEmptySubsequences: false).map {

@@ -80,7 +80,7 @@ struct Verify: ParsableCommand {
                     }
                 }
             } else {
-                verifier.states = options.inputs.states
+                verifier.states = try options.inputs.bindings().states
                 let outcome = verifier.verify(
                     model: paths[0], inputs: try VerifyTensors(files: inputs),
                     expected: try VerifyTensors(files: expected))
