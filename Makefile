@@ -31,6 +31,7 @@ test: dependencies
 	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh
 	Tests/TFLiteConformance/run.sh .build/debug/ounce
+	Tests/Agreement/run
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

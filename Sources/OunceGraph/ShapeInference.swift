@@ -96,6 +96,8 @@ struct ShapeInference {
             }
             type = x.type
         case .integerLSTM(let layer): type = try integerLSTM(x, layer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble: type = try sampling(x)
+        case .nonMaxSuppression, .nonZero, .distinct, .cut: type = try selection(x)
         }
         guard type.shape.rank <= 8 else { throw GraphError(.limit, at: node, "rank \(type.shape.rank) is over 8") }
         guard type.shape.isBounded else {

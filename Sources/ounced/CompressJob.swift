@@ -95,6 +95,7 @@ struct CompressJob: Sendable {
             settings.latencyP99.map {
                 "\(Double($0.components.seconds) * 1000 + Double($0.components.attoseconds) / 1e15)"
             })
+        for state in settings.states { option("--state", "\(state.input)=\(state.output)") }
         option("--threads", String(plan.identity.threads))
         option("--output", plan.artifact)
         return arguments

@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    /// The integers of quantised models do not depend on the kernels, and an artifact answers as its model does.
+    /// Results do not depend on the instruction sets.
     @Test func sameBitsOnPlainKernels() throws {
         for test in try cases() {
             let graph = try ModelFile.load(path: "\(Self.folder)/\(test.name).tflite").simplified()

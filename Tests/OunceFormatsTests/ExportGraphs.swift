@@ -1,5 +1,6 @@
 import OunceGraph
 import OunceTestSupport
+import Testing
 
 /// Graphs that together hold every operator, for the tests of the ONNX export.
 struct ExportGraphs {
@@ -117,6 +118,50 @@ struct ExportGraphs {
     }
 
     private func size(_ id: ValueID) -> Int { graph[id].shape.dims.dropFirst().reduce(1, *) }
+
+    /// Operators that work by index, comparisons, resizing and recurrent layers.
+    static func indexed(seed: UInt64) throws -> Graph {
+        var g = ExportGraphs("indexed", seed: seed)
+        let x = g.input([5, 2, 6], name: "sequence")
+        let isLarge = try g.node(.compare(.greater), [x, g.floats([6])])
+        let chosen = try g.node(.select, [isLarge, x, g.floats([])])
+        let back = try g.node(.reverse(axes: [2]), [chosen])
+        let lengths = g.graph.addConstant(Tensor([3, 5] as [Int64]), name: g.name("lengths"))
+        let turned = try g.node(.reverseSequence(batchAxis: 1, timeAxis: 0), [back, lengths])
+        let rows = g.graph.addConstant(Tensor([4, 0, 2] as [Int64]), name: g.name("rows"))
+        let gathered = try g.node(.gather(.slices(axis: 0)), [turned, rows])
+        let sums = try g.node(.cumulativeSum(axis: 1, exclusive: false, reverse: true), [gathered])
+        let top = TopK(axis: 2, k: 2, isLargest: true, givesIndices: false)
+        let values = try g.node(.topK(top), [sums])
+        var places = top
+        places.givesIndices = true
+        let indices = try g.node(.topK(places), [sums])
+        let best = try g.node(
+            .argReduce(ArgReduction(isMaximum: true, axis: 2, keepDims: false, selectsLast: false)), [sums])
+        let taps = g.graph.addConstant(
+            try #require(Tensor([0, 1, 1, 2, 4, 5] as [Int64], shape: [3, 2])), name: g.name("places"))
+        let wide = try g.node(.resample(axis: 2), [gathered, taps, g.floats([3, 2])])
+        let target = g.graph.addConstant(Tensor([2] as [Int64]).reshaped([1, 1]) ?? Tensor([2] as [Int64]), name: "at")
+        let written = try g.node(
+            .scatter(Scattering(axis: nil, reduction: .add)), [gathered, target, g.floats([1, 2, 6])])
+        var states: [ValueID] = []
+        for (kind, width) in [(Recurrent.Kind.lstm, 4), (.gru, 3)] {
+            let activations: [Recurrent.GateActivation] = [
+                .init(.sigmoid, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0),
+            ]
+            let layer = Recurrent(
+                kind: kind, hidden: 4, isReversed: kind == .gru, activations: Array(activations.prefix(width - 1)),
+                linearBeforeReset: kind == .gru)
+            let all = try g.node(
+                .recurrent(layer), [x, g.floats([width * 4, 6]), g.floats([width * 4, 4]), g.floats([width * 8])])
+            let rows = g.graph[all].shape[0]
+            for range in [SliceRange(end: 5), SliceRange(start: 4, end: 5), SliceRange(start: rows - 1)] {
+                states.append(try g.node(.slice([range, .all, .all]), [all]))
+            }
+            states.append(try g.node(.unary(.abs), [all]))
+        }
+        return try g.finish([values, indices, best, wide, written] + states)
+    }
 
     /// int8 layers, what stands between them, and a float layer with int8 weights.
     static func quantized(seed: UInt64) throws -> Graph {

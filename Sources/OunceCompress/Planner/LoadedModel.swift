@@ -8,8 +8,7 @@ package struct LoadedModel: Sendable {
     package let graph: Graph
     /// Bytes of the file.
     package let byteCount: Int
-    /// SHA-256 of the file.
-    package let hash: String
+    private let file: MappedFile
     /// Set where the file is an artifact.
     package let artifact: Artifact?
 
@@ -17,49 +16,61 @@ package struct LoadedModel: Sendable {
     ///
     /// - Parameters:
     ///   - given: extents and values of inputs that the model leaves open.
+    ///   - states: inputs and outputs that are bound together as states, by name.
     ///   - data: a file of samples; a model that cannot be planned without knowing its extents gets those of the samples.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(path: String, given: InputBindings = InputBindings(), data: String? = nil) throws(CompressError) {
+    package init(
+        path: String, given: InputBindings = InputBindings(), states: [(input: String, output: String)] = [],
+        data: String? = nil
+    ) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
+        self.file = file
         byteCount = file.bytes.count
-        let isArtifact: Bool
-        (hash, isArtifact) = withExtendedLifetime(file) { (sha256Hex(file.bytes), Artifact.isArtifact(file.bytes)) }
-        if isArtifact {
+        if Artifact.isArtifact(file.bytes) {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
             guard given.shapes.isEmpty, given.values.isEmpty else {
                 throw CompressError(
                     .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")
             }
             artifact = opened
-            graph = opened.graph
+            graph = try CompressError.wrapping(.input) {
+                states.isEmpty ? opened.graph : try opened.graph.binding(states: states)
+            }
         } else {
             artifact = nil
-            graph = try Self.graph(path, given, data)
+            graph = try Self.graph(path, given, states, data)
         }
     }
 
     private static func graph(
-        _ path: String, _ given: InputBindings, _ data: String?
+        _ path: String, _ given: InputBindings, _ states: [(input: String, output: String)], _ data: String?
     ) throws(CompressError) -> Graph {
-        try CompressError.wrapping(.input) {
+        func load(_ given: InputBindings) throws -> Graph {
+            let loaded = try ModelFile.load(path: path, given: given)
+            return try (states.isEmpty ? loaded : loaded.binding(states: states)).simplified()
+        }
+        return try CompressError.wrapping(.input) {
             do {
-                return try ModelFile.load(path: path, given: given).simplified()
+                return try load(given)
             } catch let error as FormatError {
                 guard let data, !error.openInputs.isEmpty else { throw error }
                 var bound = given
                 for (name, shape) in try Dataset.shapes(path: data, open: error.openInputs) {
                     bound.shapes[name] = shape
                 }
-                return try ModelFile.load(path: path, given: bound).simplified()
+                return try load(bound)
             } catch let error as GraphError {
                 throw CompressError(.input, "\(path): \(error)")
             }
         }
     }
 
+    /// SHA-256 of the file.
+    package var hash: String { sha256Hex(file.bytes, of: file) }
+
     /// What data must have arrays for.
     package var inputs: [TensorInfo] {
-        graph.inputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
+        graph.clientInputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
     }
 
     /// The model prepared to run.

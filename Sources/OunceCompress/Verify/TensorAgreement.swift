@@ -3,7 +3,7 @@ import OunceGraph
 /// When an output counts as the expected one: ONNX's own tolerances for floats, every bit for anything else.
 package struct TensorAgreement: Sendable {
     package var relative = 1e-3
-    package var absolute = 1e-5
+    package var absolute = 1e-7
     /// How far integers may lie apart.
     package var steps = 0
 

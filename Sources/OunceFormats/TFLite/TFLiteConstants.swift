@@ -7,12 +7,13 @@ extension TFLiteTranslation {
     ) throws(ImportFailure) -> Tensor {
         guard let count = tensor.shape.elementCount else { throw .corrupt("'\(tensor.name)' is \(tensor.shape)") }
         let size = tensor.dtype.byteSize
-        try builder.charge(count * size)
         let constant: Tensor?
         if let sparsity = tensor.sparsity {
+            try builder.charge(count * size)
             guard !tensor.isPacked else { throw .unsupported("'\(tensor.name)' is sparse and 4 bits wide") }
             constant = try TFLiteSparsity(sparsity, tensor.shape, tensor.name).dense(content, of: tensor)
         } else if tensor.isPacked {
+            try builder.charge(count)
             guard content.count == (count + 1) / 2 else { throw mismatch(tensor, content) }
             let storage = TensorStorage(byteCount: count) { output in
                 for index in 0..<count {
@@ -24,11 +25,12 @@ extension TFLiteTranslation {
             constant = Tensor(dtype: .int8, shape: tensor.shape, storage: storage)
         } else {
             guard content.count == count * size else { throw mismatch(tensor, content) }
-            let flip: UInt8 = tensor.isShifted ? 0x80 : 0
-            let storage = TensorStorage(byteCount: content.count) { output in
-                if flip == 0 { return output.copyMemory(from: content) }
-                for index in content.indices { output[index] = content[index] ^ flip }
-            }
+            if tensor.isShifted { try builder.charge(count) }
+            let storage =
+                tensor.isShifted
+                ? TensorStorage(byteCount: content.count) { output in
+                    for index in content.indices { output[index] = content[index] ^ 0x80 }
+                } : file.storage(of: content)
             constant = Tensor(dtype: tensor.dtype, shape: tensor.shape, storage: storage)
         }
         guard let constant, tensor.dtype != .bool || constant.bytes.allSatisfy({ $0 <= 1 }) else {

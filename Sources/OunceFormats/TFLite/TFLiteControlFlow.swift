@@ -33,9 +33,13 @@ extension TFLiteTranslation {
             let holds = constant.bytes.first != 0
             return .several(try call(subgraph: try op.int(holds ? 4 : 6), inputs))
         }
+        let before = variables.assignments
         let branches = [
             try call(subgraph: try op.int(4), inputs), try call(subgraph: try op.int(6), inputs),
         ]
+        guard variables.assignments == before else {
+            throw .unsupported("a branch assigns a variable, whatever the condition; convert without it")
+        }
         guard branches[0].count == branches[1].count else { throw .corrupt("IF: the branches differ in outputs") }
         let scalar = try reshaped(condition, [], op)
         var results: [TFLiteBinding] = []
@@ -76,7 +80,7 @@ extension TFLiteTranslation {
             return builder.constant(tensor, name: op.location, encoding: encoding)
         case .dequantized(let tensor, let affine):
             return builder.constant(try builder.dequantize(tensor, affine), name: op.location)
-        case .missing, .several: return nil
+        case .missing, .several, .variable: return nil
         }
     }
 }

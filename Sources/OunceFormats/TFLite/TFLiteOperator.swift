@@ -44,6 +44,7 @@ struct TFLiteOperator {
     func floats(_ field: Int) throws(ImportFailure) -> [Float] {
         try optionTable?.integers(field, as: UInt32.self, limit: 4096).map { Float(bitPattern: $0) } ?? []
     }
+    func string(_ field: Int) throws(ImportFailure) -> String { try optionTable?.string(field, limit: 1 << 12) ?? "" }
     func has(_ field: Int) -> Bool { optionTable?.has(field) ?? false }
     /// Newer operators keep their options in a place of their own.
     func secondInt(_ field: Int) throws(ImportFailure) -> Int { try secondOptionTable?.int(field) ?? 0 }

@@ -11,6 +11,7 @@ extension TFLiteTranslation {
         "ARG_MAX": { (t, o) throws(ImportFailure) in try t.argReduce(o, isMaximum: true) },
         "ARG_MIN": { (t, o) throws(ImportFailure) in try t.argReduce(o, isMaximum: false) },
         "ATAN2": { (t, o) throws(ImportFailure) in try t.arcTangent(o) },
+        "ASSIGN_VARIABLE": { (t, o) throws(ImportFailure) in try t.assignVariable(o) },
         "AVERAGE_POOL_2D": { (t, o) throws(ImportFailure) in try t.pool(.average, o) },
         "BATCH_MATMUL": { (t, o) throws(ImportFailure) in try t.batchMatMul(o) },
         "BATCH_TO_SPACE_ND": { (t, o) throws(ImportFailure) in try t.batchToSpace(o) },
@@ -21,6 +22,7 @@ extension TFLiteTranslation {
         "BROADCAST_TO": { (t, o) throws(ImportFailure) in try t.broadcast(o) },
         "BUCKETIZE": { (t, o) throws(ImportFailure) in try t.bucketize(o) },
         "CALL": { (t, o) throws(ImportFailure) in try t.call(o) },
+        "CALL_ONCE": { (t, o) throws(ImportFailure) in try t.callOnce(o) },
         "CAST": { (t, o) throws(ImportFailure) in try t.cast(o) },
         "CEIL": { (t, o) throws(ImportFailure) in
             .value(try t.emit(.unary(.function(.ceil)), [try t.value(o, 0)], o))
@@ -94,6 +96,7 @@ extension TFLiteTranslation {
         "QUANTIZE": { (t, o) throws(ImportFailure) in try t.quantize(o) },
         "RANGE": { (t, o) throws(ImportFailure) in try t.range(o) },
         "RANK": { (t, o) throws(ImportFailure) in try t.rank(o) },
+        "READ_VARIABLE": { (t, o) throws(ImportFailure) in try t.readVariable(o) },
         "REDUCE_ALL": { (t, o) throws(ImportFailure) in try t.reduce(.min, o) },
         "REDUCE_ANY": { (t, o) throws(ImportFailure) in try t.reduce(.max, o) },
         "REDUCE_MAX": { (t, o) throws(ImportFailure) in try t.reduce(.max, o) },
@@ -157,6 +160,7 @@ extension TFLiteTranslation {
         "UNSORTED_SEGMENT_MIN": { (t, o) throws(ImportFailure) in try t.segments(.minimum, o) },
         "UNSORTED_SEGMENT_PROD": { (t, o) throws(ImportFailure) in try t.segments(.multiply, o) },
         "UNSORTED_SEGMENT_SUM": { (t, o) throws(ImportFailure) in try t.segments(.add, o) },
+        "VAR_HANDLE": { (t, o) throws(ImportFailure) in try t.variableHandle(o) },
         "WHILE": { (t, o) throws(ImportFailure) in try t.loop(o) },
         "ZEROS_LIKE": { (t, o) throws(ImportFailure) in try t.zerosLike(o) },
     ]

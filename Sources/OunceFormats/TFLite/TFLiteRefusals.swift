@@ -38,7 +38,5 @@ extension TFLiteTranslation {
         "edgetpu-custom-op": "the file was compiled for an Edge TPU; use the one from before the compiler",
         "ethos-u": "the file was compiled for an Ethos-U; use the one from before the compiler",
         "CONCAT_EMBEDDINGS": "it is obsolete; convert anew", "EMBEDDING_LOOKUP_SPARSE": "convert with dense lookups",
-        "VAR_HANDLE": "a variable; convert without state", "READ_VARIABLE": "a variable; convert without state",
-        "ASSIGN_VARIABLE": "a variable; convert without state", "CALL_ONCE": "a variable; convert without state",
     ]
 }

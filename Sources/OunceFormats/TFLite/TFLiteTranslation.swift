@@ -8,6 +8,8 @@ enum TFLiteBinding {
     case dequantized(Tensor, AffineQuantization)
     /// What an operator with more than one output makes.
     case several([TFLiteBinding])
+    /// A handle: which variable it names.
+    case variable(TFLiteVariables.Key)
     /// Made by an operator that is not supported.
     case missing
 }
@@ -18,6 +20,7 @@ struct TFLiteTranslation {
     private static let maximumList = 1 << 12
 
     var builder: GraphBuilder
+    let file: FileBytes
     private let model: FlatTable
     /// The subgraph that is being translated, and what is known in it.
     private var scope: Scope
@@ -29,6 +32,7 @@ struct TFLiteTranslation {
     private var depth = 0
     /// Operators run so far, those of subgraphs each time that they are called.
     private var work = 0
+    var variables = TFLiteVariables()
 
     private struct Scope {
         let subgraph: FlatTable
@@ -45,9 +49,10 @@ struct TFLiteTranslation {
         }
     }
 
-    init(_ view: ByteView, name: String, given: InputBindings) throws(ImportFailure) {
-        builder = GraphBuilder(name: name, fileBytes: view.count)
-        model = try FlatTable(root: view)
+    init(_ file: FileBytes, name: String, given: InputBindings) throws(ImportFailure) {
+        self.file = file
+        builder = GraphBuilder(name: name, fileBytes: file.count)
+        model = try FlatTable(root: ByteView(file.bytes))
         scope = try Scope(try model.table(8, 0))
         self.given = given
     }
@@ -65,6 +70,7 @@ struct TFLiteTranslation {
                 t.builder.graph.outputs.append(try t.output(Int(index)))
             }
         }
+        try finishVariables()
     }
 
     private mutating func addInput(_ index: Int) throws(ImportFailure) {
@@ -168,10 +174,11 @@ struct TFLiteTranslation {
             throw .corrupt("\(op.name) '\(op.location)' makes \(results.count) tensors, not \(op.outputs.count)")
         }
         for (output, result) in zip(op.outputs, results) {
-            let declared = try tensor(output)
-            if case .value(let id) = result, builder.graph[id].dtype != declared.dtype {
+            if case .value(let id) = result, case let declared = try tensor(output).dtype,
+                builder.graph[id].dtype != declared
+            {
                 throw .corrupt(
-                    "\(op.name) '\(op.location)' is declared \(declared.dtype), computed \(builder.graph[id].dtype)")
+                    "\(op.name) '\(op.location)' is declared \(declared), computed \(builder.graph[id].dtype)")
             }
             scope.bindings[output] = result
         }
@@ -219,7 +226,7 @@ struct TFLiteTranslation {
             id = builder.constant(tensor, name: try tensorName(index), encoding: encoding)
         case .dequantized(let tensor, let affine):
             id = builder.constant(try builder.dequantize(tensor, affine), name: try tensorName(index))
-        case .missing, .several: throw .corrupt("tensor \(index) is not made")
+        case .missing, .several, .variable: throw .corrupt("tensor \(index) is not made")
         }
         scope.materialized[index] = id
         return id

@@ -18,7 +18,7 @@ extension TFLiteTranslation {
         switch binding {
         case .constant, .dequantized: return true
         case .value(let id): return builder.graph[id].constant != nil
-        case .several, .missing: return false
+        case .several, .variable, .missing: return false
         }
     }
 

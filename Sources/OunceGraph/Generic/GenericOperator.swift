@@ -73,6 +73,14 @@ package struct GenericOperator: Sendable {
         case .recurrent(let layer): loop.recurrent(layer)
         case .roundToDynamicGrid(let grid): loop.roundToDynamicGrid(grid)
         case .integerLSTM(let layer): loop.integerLSTM(layer)
+        case .sampleAt(let sampling): loop.sample(sampling)
+        case .roiAlign(let align): loop.roiAlign(align)
+        case .determinant: loop.determinant()
+        case .treeEnsemble(let trees): loop.treeEnsemble(trees)
+        case .nonMaxSuppression(let suppression): loop.nonMaxSuppression(suppression)
+        case .nonZero: loop.nonZero()
+        case .distinct(let distinct): loop.distinct(distinct)
+        case .cut(let axis): loop.cut(axis: axis)
         case .quantize, .quantizeAs, .dequantize, .batchNormalization: return
         }
     }

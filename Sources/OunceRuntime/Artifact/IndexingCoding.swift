@@ -70,6 +70,8 @@ extension OpCoding {
         case .integerLSTM(let layer):
             writer.put(UInt8(42))
             writer.put(layer.numbers)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut:
+            encodeSampling(op, to: &writer)
         case .conv, .fullyConnected, .matMul, .pool, .reduce, .binary, .unary, .softmax, .batchNormalization, .reshape,
             .transpose, .concat, .slice, .pad, .quantize, .dequantize, .cast:
             return
@@ -118,6 +120,7 @@ extension OpCoding {
                 throw reader.damaged("the numbers of an integer LSTM")
             }
             return .integerLSTM(layer)
+        case 32...39: return try decodeSampling(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }
     }

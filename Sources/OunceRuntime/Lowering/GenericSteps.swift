@@ -141,6 +141,7 @@ extension Lowering {
             }
             return try emitLoop(node, operands, types, graph[output].type, to: outputOf(node))
         }
+        try checkNumbers(node)
         for id in node.inputs {
             guard let id else {
                 operands.append(nil)

@@ -15,7 +15,32 @@ struct InputOptions: ParsableArguments {
         help: ArgumentHelp("An input that gets this number and then is no input any more.", valueName: "name=number"))
     var value: [String] = []
 
-    func bindings() throws -> InputBindings {
+    @Option(
+        help: ArgumentHelp(
+            "An output that is the input IN of the next run: a state, zeros at first. May be given several times.",
+            valueName: "IN=OUT"))
+    var state: [String] = []
+
+    func validate() throws {
+        for pair in state where !pair.dropFirst().dropLast().contains("=") {
+            throw ValidationError("--state takes IN=OUT, the names of an input and an output, not '\(pair)'")
+        }
+    }
+
+    var states: [(input: String, output: String)] {
+        state.compactMap { pair in
+            pair.firstIndex(of: "=").map { (String(pair[..<$0]), String(pair[pair.index(after: $0)...])) }
+        }
+    }
+
+    /// The model or artifact at `path` with its inputs and states bound.
+    ///
+    /// - Parameter data: samples that tell extents which the model leaves open.
+    func load(_ path: String, data: String? = nil) throws -> LoadedModel {
+        try LoadedModel(path: path, given: try bindings(), states: states, data: data)
+    }
+
+    private func bindings() throws -> InputBindings {
         var bindings = InputBindings()
         for text in shape {
             let (name, list) = try Self.split(text, "--shape \(text): write it as images=1,3,224,224")
