@@ -42,7 +42,10 @@ extension ONNXTranslation {
         else { return nil }
         // What takes many steps for one number is left to the run.
         switch op {
-        case .conv, .fullyConnected, .matMul, .recurrent, .pool, .poolIndices, .resample: return nil
+        case .conv, .fullyConnected, .matMul, .recurrent, .integerLSTM, .pool, .poolIndices, .resample, .sampleAt,
+            .roiAlign,
+            .treeEnsemble, .nonMaxSuppression, .determinant:
+            return nil
         default: break
         }
         guard let loop = GenericOperator(op, inputs: types, output: output), let result = loop.evaluate(tensors) else {
