@@ -207,6 +207,7 @@ struct ONNXTranslation {
     }
 
     mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
+        try builder.countOperator()
         if functions.contains(node.proto), !node.isStandard || Self.operators[node.proto.opType] == nil {
             return try call(node)
         }
