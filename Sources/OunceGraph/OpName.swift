@@ -40,6 +40,14 @@ extension Op {
         case .poolIndices: "poolIndices"
         case .resample: "resample"
         case .recurrent(let layer): "\(layer.kind)"
+        case .sampleAt: "sampleAt"
+        case .roiAlign: "roiAlign"
+        case .determinant: "determinant"
+        case .treeEnsemble: "treeEnsemble"
+        case .nonMaxSuppression: "nonMaxSuppression"
+        case .nonZero: "nonZero"
+        case .distinct: "distinct"
+        case .cut: "cut"
         }
     }
 }

@@ -85,6 +85,8 @@ struct ShapeInference {
             type = try indexing(x)
         case .poolIndices(let pool, _): type = TensorType(.int64, try pooling(x, pool).shape)
         case .recurrent(let layer): type = try recurrent(x, layer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble: type = try sampling(x)
+        case .nonMaxSuppression, .nonZero, .distinct, .cut: type = try selection(x)
         }
         guard type.shape.rank <= 8 else { throw GraphError(.limit, at: node, "rank \(type.shape.rank) is over 8") }
         guard type.shape.isBounded else {

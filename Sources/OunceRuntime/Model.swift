@@ -62,7 +62,11 @@ package final class Model: Sendable {
             TensorInfo(name: graph[id].name, dtype: graph[id].dtype, shape: graph[id].shape)
         }
         inputs = graph.inputs.map(info)
-        outputs = graph.outputs.map(info)
+        outputs = zip(graph.outputs, graph.outputCuts).map { id, cut in
+            var output = info(id)
+            if let cut { output.shape[cut.axis] = Shape.unknown }
+            return output
+        }
         isas = try InstructionSets.permitted(allowed: options.allowedISAs)
         let shapes = inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
         do throws(RuntimeError) {
@@ -102,10 +106,12 @@ package final class Model: Sendable {
         }
         session.run()
         var results: [Tensor] = []
-        for (type, buffer) in zip(session.plan.outputTypes, session.plan.outputBuffers) {
-            let bytes = UnsafeRawBufferPointer(session.bytes(of: buffer))
+        for (index, buffer) in session.plan.outputBuffers.enumerated() {
+            let (dtype, shape) = (session.plan.outputTypes[index].dtype, session.shape(ofOutput: index))
+            let byteCount = (shape.elementCount ?? 0) * dtype.byteSize
+            let bytes = UnsafeRawBufferPointer(rebasing: session.bytes(of: buffer).prefix(byteCount))
             let storage = TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
-            guard let tensor = Tensor(dtype: type.dtype, shape: type.shape, storage: storage) else {
+            guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
                 throw RuntimeError(.unsupported, "an output of \(name) has no static shape")
             }
             results.append(tensor)

@@ -9,6 +9,8 @@ struct GraphBuilder {
     var unsupported = UnsupportedList()
     /// How many bytes of constants may still be made; a small file must not unfold into a huge graph.
     private var budget: Int
+    /// The values of which only the first slices along an axis count.
+    var runTimeExtents: [ValueID: RunTimeExtent] = [:]
 
     init(name: String, fileBytes: Int) {
         graph = Graph(name: name)
@@ -22,11 +24,19 @@ struct GraphBuilder {
         guard graph.nodes.count < 4 * Self.maximumNodes else {
             throw .fatal(FormatError(.limit, "the model has over \(Self.maximumNodes) nodes"))
         }
+        let id: ValueID
         do throws(GraphError) {
-            return try graph.append(op, inputs, name: name, output: output, encoding: encoding)
+            id = try graph.append(op, inputs, name: name, output: output, encoding: encoding)
         } catch {
             throw .fatal(FormatError(error.code == .limit ? .limit : .corrupt, error.description))
         }
+        guard !runTimeExtents.isEmpty else { return id }
+        if case .cut = op { return id }
+        do throws(GraphError) {
+            runTimeExtents[id] = try graph.runTimeExtent(
+                of: op, inputs, inputs.map { $0.flatMap { runTimeExtents[$0] } }, output: graph[id].shape, node: name)
+        } catch { throw .unsupported(error.message) }
+        return id
     }
 
     mutating func constant(_ tensor: Tensor, name: String, encoding: Encoding = .plain) -> ValueID {

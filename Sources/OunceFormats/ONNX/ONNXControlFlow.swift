@@ -59,7 +59,7 @@ extension ONNXTranslation {
         return outputs
     }
 
-    private mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
+    mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
         switch binding {
         case .value(let id): return id
         case .constant(let tensor, let encoding):
@@ -68,6 +68,7 @@ extension ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return try numbers(known) }
             throw .unsupported("extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("a sequence where a tensor is wanted")
         case .missing: throw .unsupported("its body uses what is not supported")
         }
     }

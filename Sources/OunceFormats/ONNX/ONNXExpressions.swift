@@ -119,7 +119,7 @@ extension ONNXTranslation {
 
     /// The extents of `x`, all of which must be known.
     func known(_ x: ValueID) throws(ImportFailure) -> [Int] {
-        guard shape(x).isStatic else {
+        guard shape(x).isStatic, builder.runTimeExtents[x] == nil else {
             throw .unsupported("its input \(shape(x)) has unknown extents; export with fixed shapes")
         }
         return shape(x).dims

@@ -57,7 +57,7 @@ extension ONNXTranslation {
         let range = SliceRange(start: node.int("start", default: 0), end: node.attribute("end").map { Int($0.i) })
         let (start, end) = range.bounds(extent: shape.rank)
         let extents = shape.dims.enumerated().map { axis, extent -> ONNXExtent in
-            extent < 0 ? .axis(axis, of: x) : .known(extent)
+            extent < 0 || builder.runTimeExtents[x]?.axis == axis ? .axis(axis, of: x) : .known(extent)
         }
         return list(Array(extents[start..<max(start, end)]))
     }

@@ -6,7 +6,7 @@ import SwiftProtobuf
 /// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
 /// ONNX's order of axes. What is computed from constants alone is computed here.
 package enum ONNXImporter {
-    package static let opsets = 1...24
+    package static let opsets = 1...28
     package static let maximumBytes = 1 << 29
 
     /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.

@@ -7,6 +7,7 @@ enum ONNXBinding {
     case constant(Tensor, Encoding)
     /// A list of extents of which some are not known.
     case extents([ONNXExtent])
+    case sequence([ONNXBinding])
     /// Made by a node that is not supported.
     case missing
 }
@@ -122,6 +123,11 @@ struct ONNXTranslation {
             throw .unsupported("its operator does not make this output here; export the model without it")
         }
         var id = try value(output.name)
+        if let extent = builder.runTimeExtents[id] {
+            id = try builder.emit(
+                .cut(axis: extent.axis), [id, extent.count], name: "\(output.name).cut",
+                encoding: builder.graph[id].encoding)
+        }
         let (made, encoding) = (type(id), builder.graph[id].encoding)
         if builder.graph[id].name != output.name {
             let isTaken = builder.graph.inputs.contains(id) || builder.graph.outputs.contains(id)
@@ -203,6 +209,11 @@ struct ONNXTranslation {
         index < node.proto.output.count && !node.proto.output[index].isEmpty
     }
 
+    /// Says that only the first `count` slices of `x` along `axis` count.
+    mutating func keepFirst(of x: ValueID, axis: Int, count: ValueID) {
+        builder.runTimeExtents[x] = RunTimeExtent(axis: axis, count: count)
+    }
+
     /// Remembers the inputs of the model that `id` is computed from: with their values it would be known.
     mutating func need(_ id: ValueID) {
         searches += 1
@@ -233,6 +244,7 @@ struct ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return builder.constant(Tensor(known), name: name) }
             throw .unsupported("it computes with extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("'\(name)' is a sequence; models give and take tensors")
         case .missing, nil: throw .corrupt("'\(name)' is made by no node")
         }
     }

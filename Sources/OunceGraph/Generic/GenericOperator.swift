@@ -71,6 +71,14 @@ package struct GenericOperator: Sendable {
             loop.cumulativeSum(axis: axis, exclusive: exclusive, reverse: reverse)
         case .resample(let axis): loop.resample(axis: axis)
         case .recurrent(let layer): loop.recurrent(layer)
+        case .sampleAt(let sampling): loop.sample(sampling)
+        case .roiAlign(let align): loop.roiAlign(align)
+        case .determinant: loop.determinant()
+        case .treeEnsemble(let trees): loop.treeEnsemble(trees)
+        case .nonMaxSuppression(let suppression): loop.nonMaxSuppression(suppression)
+        case .nonZero: loop.nonZero()
+        case .distinct(let distinct): loop.distinct(distinct)
+        case .cut(let axis): loop.cut(axis: axis)
         case .quantize, .dequantize, .batchNormalization: return
         }
     }

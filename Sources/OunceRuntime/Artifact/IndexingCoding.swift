@@ -60,6 +60,8 @@ extension OpCoding {
         case .recurrent(let layer):
             writer.put(UInt8(30))
             encode(layer, to: &writer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut:
+            encodeSampling(op, to: &writer)
         case .conv, .fullyConnected, .matMul, .pool, .reduce, .binary, .unary, .softmax, .batchNormalization, .reshape,
             .transpose, .concat, .slice, .pad, .quantize, .dequantize, .cast:
             return
@@ -100,6 +102,7 @@ extension OpCoding {
         case 28: return .poolIndices(try pooling(&reader), columnMajor: try reader.bool())
         case 29: return .resample(axis: try reader.int())
         case 30: return .recurrent(try recurrent(&reader))
+        case 32...47: return try decodeSampling(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }
     }

@@ -38,7 +38,9 @@ final class Plan: Sendable {
     let threads: Int
     let inputBuffers: [Int]
     let outputBuffers: [Int]
+    /// With the largest extents that they can have.
     let outputTypes: [TensorType]
+    let outputCuts: [OutputCut?]
 
     /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
     private static let minimumCostPerThread = 200_000
@@ -70,6 +72,7 @@ final class Plan: Sendable {
         inputBuffers = lowering.inputBuffers
         outputBuffers = lowering.outputBuffers
         outputTypes = graph.outputs.map { graph[$0].type }
+        outputCuts = lowering.outputCuts
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
         try Self.check(arena + packed + scratchBytes * self.threads, limit: memoryLimit, what: "weights and tensors")
     }

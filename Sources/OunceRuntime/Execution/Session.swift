@@ -75,6 +75,19 @@ final class Session: @unchecked Sendable {
         return UnsafeMutableRawBufferPointer(rebasing: arena[planned.offset..<(planned.offset + planned.byteCount)])
     }
 
+    /// The shape of an output after a run.
+    func shape(ofOutput index: Int) -> Shape {
+        var shape = plan.outputTypes[index].shape
+        guard let cut = plan.outputCuts[index] else { return shape }
+        let count: Int64 =
+            switch cut.count {
+            case .buffer(let buffer): bytes(of: buffer).loadUnaligned(as: Int64.self)
+            case .constant(let tensor): tensor.bytes.loadUnaligned(as: Int64.self)
+            }
+        shape[cut.axis] = Int(min(max(count, 0), Int64(shape[cut.axis])))
+        return shape
+    }
+
     /// Runs every step.
     func run() {
         for index in 0..<records.count { run(step: index) }

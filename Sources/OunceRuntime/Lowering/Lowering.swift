@@ -1,6 +1,17 @@
 import COunceKernels
 import OunceGraph
 
+/// The axis of an output that holds as many slices as `count` says when the model has run.
+struct OutputCut: Sendable {
+    var axis: Int
+    var count: Operand
+
+    init(_ axis: Int, _ count: Operand) {
+        self.axis = axis
+        self.count = count
+    }
+}
+
 /// Turns a graph with known shapes into steps over planned buffers.
 ///
 /// Every step belongs to a family of the kernel table, or is a generic loop. What has no int8 kernel runs as
@@ -13,6 +24,8 @@ struct Lowering {
     private var bufferOf: [ValueID: Int] = [:]
     private(set) var inputBuffers: [Int] = []
     private(set) var outputBuffers: [Int] = []
+    /// Of each output whose extent along an axis is known only after a run, where that is.
+    private(set) var outputCuts: [OutputCut?] = []
 
     /// - Throws: `.unsupported` with every node that cannot run, by name.
     init(_ graph: Graph) throws(RuntimeError) {
@@ -39,6 +52,10 @@ struct Lowering {
         }
         for output in graph.outputs { outputBuffers.append(try outputBuffer(for: output)) }
         let end = max(steps.count - 1, 0)
+        for cut in graph.outputCuts {
+            outputCuts.append(try cut.map { (cut) throws(RuntimeError) in OutputCut(cut.axis, try operand(cut.count)) })
+            if case .buffer(let index)? = outputCuts.last??.count { buffers[index].lastStep = end }
+        }
         for index in inputBuffers { buffers[index].firstStep = 0 }
         for index in outputBuffers { buffers[index].lastStep = end }
     }
