@@ -70,8 +70,12 @@ package enum ONNXImporter {
         guard model.hasGraph, !model.graph.node.isEmpty || !model.graph.output.isEmpty else {
             throw FormatError(.corrupt, "this is no ONNX model: it has no graph")
         }
-        guard let version = model.opsetImport.first(where: { $0.domain.isEmpty || $0.domain == "ai.onnx" })?.version
-        else { throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses") }
+        let imports = model.opsetImport
+        let standard = imports.first { $0.domain.isEmpty || $0.domain == "ai.onnx" }
+        // A model may use operators of other domains alone.
+        guard let version = standard?.version ?? (imports.isEmpty ? nil : Int64(opsets.upperBound)) else {
+            throw FormatError(.corrupt, "the model does not say which version of ONNX's operators it uses")
+        }
         guard let opset = Int(exactly: version), opsets.contains(opset) else {
             throw FormatError(
                 .unsupported,

@@ -98,8 +98,14 @@ extension ONNXTranslation {
         "MatMulInteger": { (t, n) throws(ImportFailure) in try t.matMulInteger(n) },
         "MaxPool": { (t, n) throws(ImportFailure) in try t.pool(.max, &n) },
         "MeanVarianceNormalization": { (t, n) throws(ImportFailure) in try t.meanVarianceNormalization(&n) },
-        "QLinearConv": { (t, n) throws(ImportFailure) in try t.quantizedConvolution(&n) },
-        "QLinearMatMul": { (t, n) throws(ImportFailure) in try t.quantizedMatMul(n) },
+        "QLinearConv": { (t, n) throws(ImportFailure) in
+            try t.isStaticallyQuantized(n, [1, 2, 3, 4, 5, 6, 7, 8])
+                ? try t.staticQuantizedConvolution(&n) : try t.quantizedConvolution(&n)
+        },
+        "QLinearMatMul": { (t, n) throws(ImportFailure) in
+            try t.isStaticallyQuantized(n, [1, 2, 4, 5, 6, 7])
+                ? try t.staticQuantizedMatMul(n) : try t.quantizedMatMul(n)
+        },
         "QuantizeLinear": { (t, n) throws(ImportFailure) in try t.quantizeLinear(&n) },
         "RMSNormalization": { (t, n) throws(ImportFailure) in try t.rootMeanSquareNormalization(&n) },
         "RNN": { (t, n) throws(ImportFailure) in try t.recurrent(.rnn, &n) },

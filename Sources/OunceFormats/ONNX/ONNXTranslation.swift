@@ -33,6 +33,8 @@ struct ONNXTranslation {
     private var searches = 0
     /// The node that is being translated, by its name.
     var location = ""
+    /// Nodes and names made for operators that are expressed by others.
+    var expansions = 0
     /// How deep in bodies of If, Loop and Scan.
     var depth = 0
     /// Rounds of loops so far, and branches taken.
@@ -159,8 +161,11 @@ struct ONNXTranslation {
     }
 
     mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
-        guard node.isStandard, let translate = Self.operators[node.proto.opType] else {
-            throw .unsupported("the operator is not known; express it by others on export")
+        guard let translate = try translator(of: node) else {
+            throw .unsupported(
+                node.isStandard
+                    ? "the operator is not known to ONNX up to opset \(ONNXImporter.opsets.upperBound); express it by others"
+                    : "a custom operator; replace it by standard ones, or export the model without it")
         }
         guard !node.output.isEmpty else { throw .corrupt("the node has no output") }
         var dependsOnMissing = false
@@ -184,6 +189,16 @@ struct ONNXTranslation {
         let unknown = node.unknownAttributes
         guard unknown.isEmpty else {
             throw .unsupported("attribute \(unknown.prefix(8).joined(separator: ", ")) is not supported")
+        }
+    }
+
+    private func translator(of node: ONNXNode) throws(ImportFailure) -> Translate? {
+        let op = node.proto.opType
+        switch node.proto.domain {
+        case "", "ai.onnx": return Self.operators[op] ?? (op == "SimplifiedLayerNormalization" ? Self.contrib[op] : nil)
+        case "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc": return Self.contrib[op]
+        case "ai.onnx.ml": return Self.classical[op]
+        default: return nil
         }
     }
 
