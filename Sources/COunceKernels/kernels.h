@@ -44,6 +44,7 @@
 #define HOW_SOFTMAX NULL, NULL, NULL, ounce_softmax_scratch, ounce_softmax_units
 #define HOW_QUANTIZE NULL, NULL, NULL, NULL, ounce_quantize_units
 #define HOW_COPY NULL, NULL, NULL, NULL, ounce_copy_units
+#define HOW_MATMUL NULL, NULL, NULL, NULL, ounce_matmul_units
 
 size_t ounce_conv_f32_plain_size(const void *params);
 void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
@@ -92,5 +93,6 @@ size_t ounce_softmax_scratch(const void *params);
 int64_t ounce_softmax_units(const void *params);
 int64_t ounce_quantize_units(const void *params);
 int64_t ounce_copy_units(const void *params);
+int64_t ounce_matmul_units(const void *params);
 
 #endif

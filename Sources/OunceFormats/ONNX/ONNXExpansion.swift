@@ -39,7 +39,8 @@ extension ONNXTranslation {
         return name
     }
 
-    func result(named name: String) throws(ImportFailure) -> ONNXBinding {
+    /// Mutating, so that what its argument translates is seen.
+    mutating func result(named name: String) throws(ImportFailure) -> ONNXBinding {
         guard let binding = bindings[name] else { throw .corrupt("'\(name)' is made by no node") }
         return binding
     }

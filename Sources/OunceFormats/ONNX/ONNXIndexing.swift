@@ -152,8 +152,11 @@ extension ONNXTranslation {
     mutating func constantOfShape(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let tensor = try node.attribute("value").map { (value) throws(ImportFailure) in try value.t.tensor() }
         let filling = tensor ?? Tensor([Float(0)])
-        guard let dims = try integers(node, 0) else { throw .corrupt("its shape is missing") }
         guard filling.count == 1, let number = filling.reshaped([]) else { throw .corrupt("its value is no number") }
+        if case .extents(let extents) = try binding(node, 0) {
+            return .value(try spread(builder.constant(number, name: location), to: extents))
+        }
+        guard let dims = try integers(node, 0) else { throw .corrupt("its shape is missing") }
         return .value(try make(.expand(dims), builder.constant(number, name: location)))
     }
 

@@ -53,7 +53,8 @@ struct ONNXTranslation {
         for initializer in proto.initializer {
             try collecting("initializer", at: initializer.name, outputs: [initializer.name]) {
                 (translation) throws(ImportFailure) in
-                let tensor = try initializer.tensor()
+                let labels = initializer.labels()
+                let tensor = if let labels { labels } else { try initializer.tensor() }
                 translation.bindings[initializer.name] = .constant(tensor, .plain)
             }
         }

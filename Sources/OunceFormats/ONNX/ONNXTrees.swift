@@ -164,3 +164,11 @@ struct TreeTables {
         return try translation.make(.treeEnsemble(ensemble), tables)
     }
 }
+
+extension ONNXTensorProto {
+    /// The places of a list of names, from 0: what stands for the names of classes here. nil for numbers.
+    func labels() -> Tensor? {
+        guard dataType == 8, dims.count <= 1, (0...1 << 16).contains(dims.first ?? 1) else { return nil }
+        return Tensor((0..<(dims.first ?? 1)).map { Int64($0) }, shape: Shape(dims.map { Int($0) }))
+    }
+}

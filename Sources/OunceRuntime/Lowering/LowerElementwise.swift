@@ -40,6 +40,7 @@ extension Lowering {
         case .abs: (OUNCE_ABS, 0, 0)
         case .hardSwish: (OUNCE_HARD_SWISH, 0, 0)
         case .hardSigmoid(let alpha, let beta): (OUNCE_HARD_SIGMOID, alpha, beta)
+        case .function(.erf): (OUNCE_ERF, 0, 0)
         // Never a kernel's.
         case .function: (OUNCE_CLIP, 0, 0)
         }

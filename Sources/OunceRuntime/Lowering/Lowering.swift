@@ -201,7 +201,7 @@ struct Lowering {
         case .pool: return isReal && graph[x].shape.rank <= 4
         case .reduce(let reduction, _, _): return isReal && reduction != .product
         case .binary(let op, _): return isReal && op.isArithmetic
-        case .unary(.function): return isQuantized(x)
+        case .unary(.function(let function)): return isQuantized(x) || (function == .erf && isReal)
         case .matMul, .unary, .softmax: return isReal
         default: return true
         }
