@@ -17,6 +17,10 @@ package struct DaemonSettings: Sendable, Hashable {
         package let maxConnections: Int
         /// nil: none.
         package let requestTimeout: Duration?
+        /// Sequences that are kept for each model with states.
+        package let maxSequences: Int
+        /// A sequence without a request for so long is over.
+        package let sequenceTimeout: Duration
     }
 
     /// Limits of the child that compresses.
@@ -83,4 +87,6 @@ package struct ModelSettings: Sendable, Hashable {
     package let latencyP99: Duration?
     /// nil: what the profile allows.
     package let threads: Int?
+    /// Outputs that are inputs of the next run, by the input's name.
+    package let states: [String: String]
 }

@@ -17,6 +17,7 @@ extension DaemonSettings {
                 "mode": .integer(Int(server.mode)), "max_request": .integer(server.maxRequest),
                 "max_connections": .integer(server.maxConnections),
                 "request_timeout": .optional(server.requestTimeout) { .time($0) },
+                "max_sequences": .integer(server.maxSequences), "sequence_timeout": .time(server.sequenceTimeout),
             ]),
             "compress": .map([
                 "memory": .optional(compress.memory) { $0.canonical },
@@ -52,6 +53,7 @@ extension ModelSettings {
                 ])
             },
             "latency": .optional(latencyP99) { .time($0) }, "threads": .optional(threads) { .integer($0) },
+            "state": .map(states.mapValues { .text($0) }),
         ])
     }
 }

@@ -2,6 +2,7 @@ extension ModelSettings {
     init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?) {
         let keys = [
             "name", "source", "artifact", "shapes", "values", "recipe", "data", "accuracy", "latency", "threads",
+            "state",
         ]
         guard let fields = field.fields(keys) else { return nil }
         let name = fields.required("name") { $0.name() }
@@ -24,6 +25,7 @@ extension ModelSettings {
             field.fields(["p99"])?.required("p99") { $0.time(in: 1...3_600_000_000) }
         }
         let threads = fields.optional("threads") { $0.integer(in: 1...1024) }
+        let states = fields.optional("state") { field in field.entries(count: 1...64) { $0.text() } }
         switch (fields.has("source"), fields.has("artifact")) {
         case (false, false):
             field.report(
@@ -33,7 +35,7 @@ extension ModelSettings {
             fields.report(
                 "artifact", "'\(field.key)' has both 'source' and 'artifact'", "remove one of the two")
         case (false, true):
-            for key in ["recipe", "accuracy", "shapes", "values"] where fields.has(key) {
+            for key in ["recipe", "accuracy", "shapes", "values", "state"] where fields.has(key) {
                 fields.report(
                     key, "'\(key)' has no effect on a ready artifact",
                     "remove it, or give 'source' instead of 'artifact'")
@@ -44,7 +46,7 @@ extension ModelSettings {
         self.init(
             name: name, origin: origin, recipe: recipe ?? .auto, shapes: shapes ?? [:], values: values ?? [:],
             calibration: calibration, validation: validation,
-            accuracy: accuracy, latencyP99: latency, threads: threads)
+            accuracy: accuracy, latencyP99: latency, threads: threads, states: states ?? [:])
     }
 }
 

@@ -18,14 +18,19 @@ extension Graph {
             }
             graph[id].type.shape = wanted
         }
+        try graph.inferTypes()
+        try graph.validateStates()
+        return graph
+    }
+
+    /// Infers every type anew from those of the inputs and constants.
+    mutating func inferTypes() throws(GraphError) {
         for node in nodes {
             guard let output = node.outputs.first else { continue }
-            let type = try graph.inferType(
-                of: node.op, inputs: node.inputs.map { $0.map { graph[$0] } }, node: node.name,
-                encoding: graph[output].encoding)
-            graph[output].type = type
+            self[output].type = try inferType(
+                of: node.op, inputs: node.inputs.map { $0.map { self[$0] } }, node: node.name,
+                encoding: self[output].encoding)
         }
-        return graph
     }
 
     /// Checks what every pass and every reader must leave intact.
@@ -82,6 +87,7 @@ extension Graph {
             throw GraphError(.invalidStructure, at: name, "an output of the model is made by no node")
         }
         guard !outputs.isEmpty else { throw GraphError(.invalidStructure, at: name, "the model has no output") }
+        try validateStates()
     }
 
     private func validateEncoding(of value: Value) throws(GraphError) {

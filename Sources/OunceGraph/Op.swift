@@ -59,6 +59,13 @@ package enum Op: Sendable, Hashable {
     /// taps of `weights[o, t] * x[places[o, t]]`. Resizing by any interpolation.
     case resample(axis: Int)
     case recurrent(Recurrent)
+    /// To the output's affine encoding in this type, from floats or from integers with an encoding of their own. `quantize`
+    /// is the form for int8 that has kernels.
+    case quantizeAs(DType)
+    /// float32 numbers moved to the nearest places of an 8-bit grid that fits them, one grid for each index of the first
+    /// axes: what layers with quantised weights and float activations do to their input.
+    case roundToDynamicGrid(DynamicGrid)
+    case integerLSTM(IntegerLSTM)
     /// Inputs: x `[N, C, spatial...]`, places `[N, out..., D]` in pixels, the last spatial axis first. Output: `[N, C, out...]`.
     case sampleAt(GridSampling)
     /// Inputs: x `[N, C, H, W]`, regions `[R, 4]` (left, top, right, bottom), images `[R]` (int64). Output: `[R, C, h, w]`.

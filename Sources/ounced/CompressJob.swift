@@ -95,6 +95,9 @@ struct CompressJob: Sendable {
             settings.latencyP99.map {
                 "\(Double($0.components.seconds) * 1000 + Double($0.components.attoseconds) / 1e15)"
             })
+        for (input, output) in settings.states.sorted(by: { $0.key < $1.key }) {
+            option("--state", "\(input)=\(output)")
+        }
         option("--threads", String(plan.identity.threads))
         option("--output", plan.artifact)
         return arguments

@@ -46,7 +46,7 @@ import Testing
     /// Values for the inputs that could decide about shapes: those of integers and single numbers.
     private func constants(of file: [UInt8], in path: String) throws -> [String: Tensor] {
         var constants: [String: Tensor] = [:]
-        for (index, name) in try ONNXImporter.inputNames(bytes: file).enumerated() {
+        for (index, name) in try ONNXImporter.inputNames(path: "\(path)/model.onnx").enumerated() {
             let tensor = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/input_\(index).pb")
             if tensor.dtype == .int64 || tensor.count <= 8 { constants[name] = tensor }
         }

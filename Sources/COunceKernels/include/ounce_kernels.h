@@ -207,11 +207,14 @@ typedef struct {
     const char *name;  // family_isa[_variant], unique: "conv_s8_avx512vnni"
     ounce_family family;
     ounce_isa isa;
-    // Whether this kernel can do the step (NULL: always). `weights` is NULL for families that pack nothing.
+    // Whether this kernel can do the step (NULL: always). `weights` is NULL for all families but depthwise s8.
     bool (*supports)(const void *params, const ounce_conv_weights *weights);
     // Bytes of packed weights (NULL: packs nothing).
     size_t (*packed_size)(const void *params);
     void (*pack)(const void *params, const ounce_conv_weights *weights, void *packed);
+    // A multiple of this many output channels can be packed by themselves, with out_c and the pointers of `weights`
+    // changed for them; what comes of all, one after the other, is the same (0: all must be packed at once).
+    int64_t pack_channels;
     // Bytes of scratch that each thread needs (NULL: none).
     size_t (*scratch_size)(const void *params);
     // The number of independent units of work; results do not depend on how they are split.

@@ -89,6 +89,7 @@ private struct QuantizedGraphBuilder {
         self.statistics = statistics
         self.recipe = recipe
         result = Graph(name: source.name)
+        result.initialStates = source.initialStates
         for input in source.inputs {
             let id = result.add(source[input])
             result.inputs.append(id)
@@ -134,7 +135,8 @@ private struct QuantizedGraphBuilder {
     }
 
     private func grid(of id: ValueID) -> AffineQuantization {
-        statistics[id]?.grid(recipe.calibration) ?? AffineQuantization(scale: 1, zeroPoint: 0)
+        statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+            ?? AffineQuantization(scale: 1, zeroPoint: 0)
     }
 
     private mutating func append(

@@ -7,10 +7,15 @@ package struct InputBindings: Sendable {
     package var shapes: [String: Shape] = [:]
     /// Numbers of any type; a single one fills the input.
     package var values: [String: Tensor] = [:]
+    /// Outputs that are inputs of the next run.
+    package var states: [(input: String, output: String)] = []
 
-    package init(shapes: [String: Shape] = [:], values: [String: Tensor] = [:]) {
+    package init(
+        shapes: [String: Shape] = [:], values: [String: Tensor] = [:], states: [(input: String, output: String)] = []
+    ) {
         self.shapes = shapes
         self.values = values
+        self.states = states
     }
 
     /// Names that are bound and that no input of the model has.

@@ -1,31 +1,41 @@
 import OunceGraph
-import SwiftProtobuf
 
 /// Reads ONNX models into graphs.
 ///
 /// Operators with spatial axes are brought to channels-last order by transpositions around each; everything else keeps
-/// ONNX's order of axes. What is computed from constants alone is computed here.
+/// ONNX's order of axes. What is computed from constants alone is computed here. Weights refer to the file, which stays
+/// mapped as long as the graph lives.
 package enum ONNXImporter {
     package static let opsets = 1...28
-    package static let maximumBytes = 1 << 29
-
-    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
-    package static func load(path: String, given: InputBindings = InputBindings()) throws(FormatError) -> Graph {
-        let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
-        do {
-            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path), given: given)
-        } catch { throw error.inFile(path) }
-    }
+    package static let maximumBytes = 1 << 31
 
     /// - Parameter given: values and extents for inputs of the model. A model whose shapes depend on the value of an input
     ///   (the target of a Reshape, the k of a TopK) can only be planned with it; where such a value is missing the error
     ///   names the input in `neededInputs`. Where extents are missing, a batch of 1 is tried; if that does not help the
     ///   error has the inputs in `openInputs`.
+    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
+    package static func load(path: String, given: InputBindings = InputBindings()) throws(FormatError) -> Graph {
+        let file = try FormatError.mapping(path, maximumBytes: maximumBytes)
+        do {
+            return try parse(
+                FileBytes(file), name: ModelFile.name(ofPath: path), folder: ExternalFolder(ofFile: path), given: given)
+        } catch { throw error.inFile(path) }
+    }
+
+    /// As `load`, for a model in memory, which cannot have numbers in other files.
     package static func parse(
         bytes: [UInt8], name: String = "model", given: InputBindings = InputBindings()
     ) throws(FormatError) -> Graph {
-        let model = try decode(bytes)
+        try parse(FileBytes(bytes), name: name, folder: nil, given: given)
+    }
+
+    static func parse(
+        _ content: FileBytes, name: String, folder: ExternalFolder?, given: InputBindings
+    ) throws(FormatError) -> Graph {
+        var reader = ONNXReader(folder: folder)
+        let model = try reader.model(content)
         let opset = try opset(of: model)
+        let functions = try ONNXFunctions(model.functions)
         let unknown = given.unknownNames(among: model.graph.input.map(\.name))
         guard unknown.isEmpty else {
             throw FormatError(
@@ -34,7 +44,8 @@ package enum ONNXImporter {
                     + model.graph.input.prefix(16).map { "'\($0.name)'" }.joined(separator: ", "))
         }
         func translate(_ given: InputBindings) throws(FormatError) -> Graph {
-            var translation = ONNXTranslation(opset: opset, name: name, fileBytes: bytes.count, given: given)
+            var translation = ONNXTranslation(
+                opset: opset, functions: functions, name: name, fileBytes: content.count, given: given)
             return try translation.translate(model.graph)
         }
         do {
@@ -47,23 +58,11 @@ package enum ONNXImporter {
     }
 
     /// The names of the model's inputs in order, without those that have a value in the model.
-    package static func inputNames(bytes: [UInt8]) throws(FormatError) -> [String] {
-        let graph = try decode(bytes).graph
+    package static func inputNames(path: String) throws(FormatError) -> [String] {
+        var reader = ONNXReader()
+        let graph = try reader.model(FileBytes(try FormatError.mapping(path, maximumBytes: maximumBytes))).graph
         let given = Set(graph.initializer.map(\.name))
         return graph.input.map(\.name).filter { !given.contains($0) }
-    }
-
-    private static func decode(_ bytes: [UInt8]) throws(FormatError) -> ONNXModelProto {
-        guard bytes.count <= maximumBytes else {
-            throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
-        }
-        try ONNXSizeCheck.check(bytes)
-        var options = BinaryDecodingOptions()
-        options.discardUnknownFields = true
-        options.messageDepthLimit = 16
-        do {
-            return try ONNXModelProto(serializedBytes: bytes, options: options)
-        } catch { throw FormatError(.corrupt, "this is no ONNX model (\(error))") }
     }
 
     private static func opset(of model: ONNXModelProto) throws(FormatError) -> Int {
@@ -80,10 +79,6 @@ package enum ONNXImporter {
             throw FormatError(
                 .unsupported,
                 "the model uses opset \(version); export it with one from \(opsets.lowerBound) to \(opsets.upperBound)")
-        }
-        guard model.functions.isEmpty, model.graph.sparseInitializer.isEmpty else {
-            throw FormatError(
-                .unsupported, "the model has functions or sparse weights of its own; export it with neither")
         }
         return opset
     }

@@ -20,7 +20,9 @@ enum ONNXExtent: Hashable {
 
 /// Translates one ONNX graph.
 struct ONNXTranslation {
-    let opset: Int
+    /// Of the node that is being translated: functions may have one of their own.
+    private(set) var opset: Int
+    private var functions: ONNXFunctions
     var builder: GraphBuilder
     var bindings: [String: ONNXBinding] = [:]
     var materialized: [String: ValueID] = [:]
@@ -40,8 +42,9 @@ struct ONNXTranslation {
     /// Rounds of loops so far, and branches taken.
     var rounds = 0
 
-    init(opset: Int, name: String, fileBytes: Int, given: InputBindings) {
+    init(opset: Int, functions: ONNXFunctions, name: String, fileBytes: Int, given: InputBindings) {
         self.opset = opset
+        self.functions = functions
         self.given = given
         builder = GraphBuilder(name: name, fileBytes: fileBytes)
     }
@@ -56,6 +59,12 @@ struct ONNXTranslation {
                 let labels = initializer.labels()
                 let tensor = if let labels { labels } else { try initializer.tensor() }
                 translation.bindings[initializer.name] = .constant(tensor, .plain)
+            }
+        }
+        for sparse in proto.sparseInitializer {
+            let name = sparse.values.name
+            try collecting("initializer", at: name, outputs: [name]) { (translation) throws(ImportFailure) in
+                translation.bindings[name] = .constant(try translation.dense(sparse), .plain)
             }
         }
         for input in proto.input where bindings[input.name] == nil {
@@ -116,6 +125,7 @@ struct ONNXTranslation {
         }
         let shape = try given.shape(of: input.name, declared: declared)
         let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
+        builder.graph[id].axisNames = type.shape.dim.map(\.name)
         builder.graph.inputs.append(id)
         bindings[input.name] = .value(id)
     }
@@ -148,6 +158,9 @@ struct ONNXTranslation {
                 "it is declared \(declared) and computed as \(made.dtype); export quantised outputs as int8"
             )
         }
+        if made.shape.rank == output.type.tensorType.shape.dim.count, !builder.graph.inputs.contains(id) {
+            builder.graph[id].axisNames = output.type.tensorType.shape.dim.map(\.name)
+        }
         builder.graph.outputs.append(id)
     }
 
@@ -161,7 +174,42 @@ struct ONNXTranslation {
         }
     }
 
+    /// Translates what a call of one of the model's functions stands for.
+    private mutating func call(_ node: ONNXNode) throws(ImportFailure) {
+        let (nodes, version) = try functions.enter(node)
+        let before = opset
+        defer {
+            opset = before
+            functions.leave()
+        }
+        if let version {
+            guard ONNXImporter.opsets.contains(version) else {
+                throw .unsupported("the function is written in opset \(version); export with another")
+            }
+            opset = version
+        }
+        for inner in nodes {
+            do throws(FormatError) {
+                try translate(ONNXNode(inner))
+            } catch { throw .fatal(error) }
+        }
+        for output in node.proto.output
+        where !output.isEmpty && bindings[output] == nil && !absentOutputs.contains(output) {
+            throw .corrupt("the function makes no '\(output)'")
+        }
+    }
+
+    /// The dense form, which may take much more than the file.
+    mutating func dense(_ sparse: ONNXSparseTensorProto) throws(ImportFailure) -> Tensor {
+        let extents = Shape(sparse.dims.map { Int($0) })
+        try builder.charge((extents.isStatic ? extents.elementCount ?? 0 : 0) * 8)
+        return try sparse.tensor()
+    }
+
     mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
+        if functions.contains(node.proto), !node.isStandard || Self.operators[node.proto.opType] == nil {
+            return try call(node)
+        }
         guard let translate = try translator(of: node) else {
             throw .unsupported(
                 node.isStandard

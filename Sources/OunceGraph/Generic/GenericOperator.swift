@@ -10,7 +10,7 @@ package struct GenericOperator: Sendable {
     /// nil for the operators that work on quantised values, and for batch normalisation.
     package init?(_ op: Op, inputs: [TensorType?], output: TensorType) {
         switch op {
-        case .quantize, .dequantize, .batchNormalization: return nil
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return nil
         default: break
         }
         guard output.shape.elementCount != nil, inputs.allSatisfy({ $0 == nil || $0?.shape.elementCount != nil }),
@@ -71,6 +71,8 @@ package struct GenericOperator: Sendable {
             loop.cumulativeSum(axis: axis, exclusive: exclusive, reverse: reverse)
         case .resample(let axis): loop.resample(axis: axis)
         case .recurrent(let layer): loop.recurrent(layer)
+        case .roundToDynamicGrid(let grid): loop.roundToDynamicGrid(grid)
+        case .integerLSTM(let layer): loop.integerLSTM(layer)
         case .sampleAt(let sampling): loop.sample(sampling)
         case .roiAlign(let align): loop.roiAlign(align)
         case .determinant: loop.determinant()
@@ -79,7 +81,7 @@ package struct GenericOperator: Sendable {
         case .nonZero: loop.nonZero()
         case .distinct(let distinct): loop.distinct(distinct)
         case .cut(let axis): loop.cut(axis: axis)
-        case .quantize, .dequantize, .batchNormalization: return
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return
         }
     }
 }

@@ -22,7 +22,8 @@ package struct Artifact: Sendable {
     }
 
     static let magic: [UInt8] = [0x4F, 0x55, 0x4E, 0x43, 0x45, 0x0D, 0x0A, 0x1A]
-    static let version: UInt32 = 1
+    /// Version 2 has states. What has none is written as version 1, which every Ounce reads.
+    static let versions: ClosedRange<UInt32> = 1...2
     static let headerSize = 64
 
     enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
@@ -36,7 +37,8 @@ package struct Artifact: Sendable {
     package static func isArtifact(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
 }
 
-/// One self-check vector: tensors in the order of the model's inputs and outputs.
+/// One self-check vector: tensors in the order of the model's inputs and outputs as a client sees them. Those of a model
+/// with states are consecutive runs of one stream.
 package struct SelfCheck: Sendable {
     package var inputs: [Tensor]
     package var outputs: [Tensor]
@@ -93,7 +95,7 @@ extension Artifact {
         }
         var header = ByteWriter()
         for byte in Self.magic { header.put(byte) }
-        header.put(Self.version)
+        header.put(graph.initialStates.isEmpty ? Self.versions.lowerBound : Self.versions.upperBound)
         header.put(UInt32(Self.headerSize))
         header.put(UInt64(Self.headerSize + body.count))
         for byte in SHA256.hash(data: body) { header.put(byte) }
@@ -126,9 +128,11 @@ extension Artifact {
         guard bytes.count >= headerSize else { throw RuntimeError(.corrupt, "it ends within its header") }
         var header = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[magic.count..<headerSize]), what: "the header")
         let version = try header.integer(UInt32.self)
-        guard version == Self.version else {
+        guard versions.contains(version) else {
             throw RuntimeError(
-                .corrupt, "it has version \(version), this Ounce reads version \(Self.version); make it again")
+                .corrupt,
+                "it has version \(version), this Ounce reads versions \(versions.lowerBound) to "
+                    + "\(versions.upperBound); make it again")
         }
         guard try header.integer(UInt32.self) == headerSize else { throw header.damaged("its size") }
         guard try header.integer(UInt64.self) == UInt64(bytes.count) else {
@@ -136,9 +140,7 @@ extension Artifact {
         }
         guard bytes[56..<headerSize].allSatisfy({ $0 == 0 }) else { throw header.damaged("its reserved bytes") }
         let body = UnsafeRawBufferPointer(rebasing: bytes[headerSize...])
-        var hash = SHA256()
-        hash.update(bufferPointer: body)
-        guard hash.finalize().elementsEqual(bytes[24..<56]) else {
+        guard sha256(body, of: file).elementsEqual(bytes[24..<56]) else {
             throw RuntimeError(.corrupt, "its checksum is wrong: it is damaged; copy or make it again")
         }
         var table = ByteReader(body, what: "the section table")
@@ -157,7 +159,7 @@ extension Artifact {
             dataBytes.count >= TensorStorage.slack
         else { throw table.damaged("a section is missing") }
         let data = MappedData(bytes: dataBytes, owner: file)
-        let graph = try GraphCoding.decode(graphBytes, data: data)
+        let graph = try GraphCoding.decode(graphBytes, data: data, hasStates: version > 1)
         let parsed: Description
         do {
             parsed = try JSONDecoder().decode(Description.self, from: Data(description))

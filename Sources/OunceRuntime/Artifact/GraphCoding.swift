@@ -8,7 +8,7 @@ struct DataSection {
     mutating func append(_ tensor: Tensor) -> Int {
         let padding = (64 - bytes.count % 64) % 64
         bytes.append(contentsOf: [UInt8](repeating: 0, count: padding))
-        bytes.append(contentsOf: tensor.bytes)
+        tensor.storage.withBytes { bytes.append(contentsOf: $0) }
         return bytes.count - tensor.byteCount
     }
 
@@ -44,10 +44,16 @@ enum GraphCoding {
         }
         writer.put(graph.inputs.map(\.index))
         writer.put(graph.outputs.map(\.index))
+        if !graph.initialStates.isEmpty {
+            writer.putList(graph.initialStates) { encode($1, to: &$0, data: &data) }
+        }
         return writer.bytes
     }
 
-    static func decode(_ bytes: UnsafeRawBufferPointer, data: MappedData) throws(RuntimeError) -> Graph {
+    /// - Parameter hasStates: whether the initial states stand at the end.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, data: MappedData, hasStates: Bool
+    ) throws(RuntimeError) -> Graph {
         var reader = ByteReader(bytes, what: "the graph")
         var graph = Graph(name: try reader.string())
         graph.values = try reader.list(width: 15) { (reader: inout ByteReader) throws(RuntimeError) -> Value in
@@ -74,6 +80,11 @@ enum GraphCoding {
         }
         for index in try reader.ints() { graph.inputs.append(try id(index, reader)) }
         for index in try reader.ints() { graph.outputs.append(try id(index, reader)) }
+        if hasStates {
+            graph.initialStates = try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
+                try tensor(&reader, data: data)
+            }
+        }
         guard reader.isAtEnd else { throw reader.damaged("there is more than the graph") }
         do {
             try graph.validate()
@@ -99,7 +110,8 @@ enum GraphCoding {
             count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
         let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])
-        let storage = TensorStorage(referring: bytes, owner: data.owner)
+        let storage = TensorStorage(
+            referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

@@ -32,7 +32,7 @@ final class Session: @unchecked Sendable {
         func address(_ operand: Operand) -> UnsafeRawPointer? {
             switch operand {
             case .buffer(let index): UnsafeRawPointer(base + plan.buffers[index].offset)
-            case .constant(let tensor): tensor.bytes.baseAddress
+            case .constant(let tensor): tensor.storage.paddedBytes.baseAddress
             }
         }
         let scratchBase = base + (plan.arenaBytes + 63) / 64 * 64
@@ -74,6 +74,37 @@ final class Session: @unchecked Sendable {
         let planned = plan.buffers[buffer]
         return UnsafeMutableRawBufferPointer(rebasing: arena[planned.offset..<(planned.offset + planned.byteCount)])
     }
+
+    // MARK: States
+
+    /// Copies the states, one behind another, to where the steps read them.
+    func loadStates(from bytes: UnsafeRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateInputBuffers {
+            let target = self.bytes(of: buffer)
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + target.count)]))
+            offset += target.count
+        }
+    }
+
+    /// Copies the states that a run has ended in.
+    func storeStates(to bytes: UnsafeMutableRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateOutputBuffers {
+            let source = UnsafeRawBufferPointer(self.bytes(of: buffer))
+            UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + source.count)]).copyMemory(from: source)
+            offset += source.count
+        }
+    }
+
+    /// Puts the states in place that a stream starts from.
+    func resetStates(_ initial: [Tensor]) {
+        for (tensor, buffer) in zip(initial, plan.stateInputBuffers) {
+            bytes(of: buffer).copyMemory(from: tensor.bytes)
+        }
+    }
+
+    // MARK: Running
 
     /// The shape of an output after a run.
     func shape(ofOutput index: Int) -> Shape {

@@ -24,6 +24,16 @@ enum KernelTable {
 
     /// The kernels that can do this step here, the preferred one last.
     static func candidates(
+        _ family: ounce_family, params: UnsafeRawPointer, weights: StepWeights?, isas: InstructionSets
+    ) -> [Kernel] {
+        // Only kernels of depthwise convolutions look at weights; others may be large.
+        if let weights, family == OUNCE_DWCONV_S8 {
+            return weights.withPointers { supporting(family, params: params, weights: $0, isas: isas) }
+        }
+        return supporting(family, params: params, weights: nil, isas: isas)
+    }
+
+    private static func supporting(
         _ family: ounce_family, params: UnsafeRawPointer, weights: UnsafePointer<ounce_conv_weights>?,
         isas: InstructionSets
     ) -> [Kernel] {

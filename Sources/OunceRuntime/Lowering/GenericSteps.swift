@@ -4,7 +4,7 @@ import OunceGraph
 /// Operators that are never hot in the models that Ounce serves: plain loops over elements, one unit, the same operations in
 /// the same order everywhere.
 extension Lowering {
-    private mutating func emitGeneric<Parameters>(
+    mutating func emitGeneric<Parameters>(
         _ name: String, _ parameters: Parameters, inputs: [Operand], output: Int, cost: Int, node: String,
         _ run: @escaping GenericStep
     ) {
@@ -148,6 +148,7 @@ extension Lowering {
             }
             return try emitLoop(node, operands, types, graph[output].type, to: outputOf(node))
         }
+        try checkNumbers(node)
         for id in node.inputs {
             guard let id else {
                 operands.append(nil)
@@ -166,7 +167,7 @@ extension Lowering {
     private func keepsEncoding(_ node: Node) -> Bool {
         let encoding = graph[node.outputs[0]].encoding
         switch node.op {
-        case .cast: return true
+        case .cast, .integerLSTM: return true
         case .expand, .reverse, .reverseSequence, .gather, .reshape, .transpose, .slice, .concat:
             return node.inputs.first.flatMap { $0 }.map { graph[$0].encoding == encoding } ?? false
         default: return false

@@ -190,9 +190,7 @@ extension Lowering {
 
     mutating func lowerDequantize(_ node: Node) throws(RuntimeError) {
         let x = try input(node, 0)
-        guard graph[x].dtype == .int8 else {
-            throw RuntimeError(.unsupported, "dequantisation of \(graph[x].dtype) values that are no constant")
-        }
+        guard graph[x].dtype == .int8 else { return try emitGridLoop(node) }
         let (parameters, owned) = try gridParameters(graph[x])
         let source = try operand(x)
         let index = outputOf(node)

@@ -179,6 +179,7 @@ struct Lowering {
         case .pad(let before, let after, let value): try lowerPad(node, before: before, after: after, value: value)
         case .quantize: try lowerQuantize(node)
         case .dequantize: try lowerDequantize(node)
+        case .quantizeAs: try lowerQuantizeAs(node)
         case .matMul: try lowerMatMul(node)
         case .batchNormalization:
             throw RuntimeError(.unsupported, "batch normalisation is left; simplify the graph before it is lowered")
@@ -210,5 +211,10 @@ struct Lowering {
 
 extension Op {
     /// Operators between numbers and what they stand for, which generic loops do not do.
-    fileprivate var isQuantization: Bool { self == .quantize || self == .dequantize }
+    fileprivate var isQuantization: Bool {
+        switch self {
+        case .quantize, .quantizeAs, .dequantize: true
+        default: false
+        }
+    }
 }

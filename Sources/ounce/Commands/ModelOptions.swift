@@ -15,8 +15,24 @@ struct InputOptions: ParsableArguments {
         help: ArgumentHelp("An input that gets this number and then is no input any more.", valueName: "name=number"))
     var value: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "An output that is this input of the next run: a state, zeros at first.", valueName: "in=out"))
+    var state: [String] = []
+
+    /// The model or artifact at `path` with its inputs and states bound.
+    ///
+    /// - Parameter data: samples that tell extents which the model leaves open.
+    func load(_ path: String, data: String? = nil) throws -> LoadedModel {
+        try LoadedModel(path: path, given: try bindings(), data: data)
+    }
+
     func bindings() throws -> InputBindings {
         var bindings = InputBindings()
+        for text in state {
+            let (input, output) = try Self.split(text, "--state \(text): write it as h=h_next")
+            bindings.states.append((input, output))
+        }
         for text in shape {
             let (name, list) = try Self.split(text, "--shape \(text): write it as images=1,3,224,224")
             let dims = list.split(separator: ",", omittingEmptySubsequences: false).map {
