@@ -7,12 +7,10 @@ extension ONNXTranslation {
     }
 
     mutating func make(_ op: Op, _ inputs: [ValueID?]) throws(ImportFailure) -> ValueID {
-        guard inputs.allSatisfy({ $0.map { builder.graph[$0].encoding == .plain } ?? true }) else {
-            throw .unsupported("it computes with quantised integers; put a DequantizeLinear in front of it")
-        }
+        let encoding = try encoding(of: op, inputs)
         let name = "\(location).\(op.name)"
         if let folded = try folded(op, inputs, name: name) { return folded }
-        return try builder.emit(op, inputs, name: name)
+        return try builder.emit(op, inputs, name: name, encoding: encoding)
     }
 
     /// The largest result that is computed on import.
