@@ -113,10 +113,23 @@ extension ONNXTranslation {
             let product = try make(.matMul, try cast(x, .float32), try cast(weights, .float32))
             return .value(try cast(product, .int32))
         }
-        // Sums of small whole numbers are whole in float32 as well, where there are fast kernels.
+        guard Self.sumsAreExactInFloat(constant, outputAxis: 1) else { return .value(try make(.matMul, x, weights)) }
         let product = try make(
             .fullyConnected(.none), try cast(x, .float32), try cast(try transpose(weights, [1, 0]), .float32))
         return .value(try cast(product, .int32))
+    }
+
+    /// Whether products of these integer weights with 8-bit inputs stay whole in float32, where there are fast kernels: no
+    /// partial sum for an output can leave 24 bits.
+    private static func sumsAreExactInFloat(_ weights: Tensor, outputAxis: Int) -> Bool {
+        let (stride, extent) = (weights.shape.strides[outputAxis], weights.shape[outputAxis])
+        guard let values = weights.integers(), extent > 0, stride > 0 else { return false }
+        var sums = [Int](repeating: 0, count: extent)
+        for (place, value) in values.enumerated() {
+            let magnitude = min(value.magnitude, 1 << 24)
+            sums[place / stride % extent] = min(sums[place / stride % extent] + Int(magnitude), 1 << 24)
+        }
+        return sums.allSatisfy { $0 <= (1 << 24) / 255 }
     }
 
     mutating func quantizedMatMul(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
@@ -139,7 +152,7 @@ extension ONNXTranslation {
     mutating func convInteger(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let x = try centred(node, 0, zero: 2)
         let weights = try centred(node, 1, zero: 3, column: rank(x) - 1)
-        guard builder.graph[weights].constant != nil else {
+        guard let constant = builder.graph[weights].constant, Self.sumsAreExactInFloat(constant, outputAxis: 0) else {
             return .value(try integerConvolution(x, weights, &node))
         }
         let sum = try integerConvolution(try cast(x, .float32), try cast(weights, .float32), &node)
