@@ -13,11 +13,13 @@ import Testing
         // The expected numbers wrap around where the operator's text asks for saturation; ONNX Runtime fails them too.
         "test_qlinearmatmul_2D_int8_float16", "test_qlinearmatmul_2D_int8_float32",
         "test_qlinearmatmul_3D_int8_float16", "test_qlinearmatmul_3D_int8_float32",
+        // Expects not-a-number for a row of zeros. ONNX's later releases of the same test, and ONNX Runtime, keep the zeros.
+        "test_l2normalization_axis_0",
         // Training with random numbers.
         "test_training_dropout_default", "test_training_dropout_default_mask", "test_training_dropout_mask",
     ]
 
-    @Test(arguments: [("node_tests", 671), ("pytorch_converted", 82)])
+    @Test(arguments: [("node_tests", 670), ("pytorch_converted", 82)])
     func passesTheTestsOfONNX(_ archive: String, _ minimum: Int) throws {
         guard let root = try SharedData.found()?.folder else { return }
         let folder = try Scratch("onnx-\(archive)")
