@@ -33,6 +33,8 @@ package struct GenericOperator: Sendable {
 
     /// - Parameter pointers: as many as inputs; nil for those that are not given.
     package func run(_ pointers: [UnsafeRawPointer?], _ out: UnsafeMutableRawPointer) {
+        // An empty result may have huge extents besides the one of 0, over which no loop shall walk.
+        guard output.shape.elementCount != 0 else { return }
         let operands = zip(inputs, pointers).map { type, pointer in
             type.flatMap { type in pointer.map { GenericOperand(type: type, bytes: $0) } }
         }

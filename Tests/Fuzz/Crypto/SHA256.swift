@@ -1,5 +1,7 @@
 /// Stands in for swift-crypto while fuzzing: as cheap as can be, so that the time goes into what is fuzzed. FNV-1a, repeated.
 package struct SHA256 {
+    package typealias Digest = [UInt8]
+
     private var state: UInt64 = 0xCBF2_9CE4_8422_2325
 
     package init() {}
@@ -12,11 +14,11 @@ package struct SHA256 {
         Array(data).withUnsafeBytes { update(bufferPointer: $0) }
     }
 
-    package func finalize() -> [UInt8] {
+    package func finalize() -> Digest {
         (0..<32).map { UInt8(truncatingIfNeeded: state >> (UInt64($0) % 8 * 8)) }
     }
 
-    package static func hash(data: some Sequence<UInt8>) -> [UInt8] {
+    package static func hash(data: some Sequence<UInt8>) -> Digest {
         var hash = SHA256()
         hash.update(data: data)
         return hash.finalize()

@@ -49,7 +49,7 @@ package enum ModelFuzzing {
     package static func isSmall(_ graph: Graph, unknown: Int) -> Bool {
         var shapes: [String: Shape] = [:]
         for id in graph.inputs { shapes[graph[id].name] = Shape(graph[id].shape.dims.map { $0 < 0 ? unknown : $0 }) }
-        guard let bound = try? graph.bound(to: shapes), bound.macs < 1 << 22, bound.nodes.count < 1 << 12 else {
+        guard let bound = try? graph.bound(to: shapes), bound.macs < 1 << 20, bound.nodes.count < 1 << 12 else {
             return false
         }
         var elements = 0
@@ -58,7 +58,7 @@ package enum ModelFuzzing {
             elements += count
         }
         let steps = bound.nodes.reduce(0) { $0 &+ Self.steps(of: $1, in: bound) }
-        return elements < 1 << 20 && (0..<1 << 24).contains(steps)
+        return elements < 1 << 18 && (0..<1 << 20).contains(steps)
     }
 
     /// What macs do not count: the numbers that pooling windows and recurrent layers read.

@@ -91,9 +91,12 @@ enum ServerFuzzing {
     private static func drain(_ client: Int32, milliseconds: Int32) -> Bool {
         var waiting = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while poll(&waiting, 1, milliseconds) > 0 {
+        while true {
+            let ready = poll(&waiting, 1, milliseconds)
+            // libFuzzer's alarm clock interrupts.
+            if ready < 0, errno == EINTR { continue }
+            guard ready > 0 else { return false }
             guard read(client, &chunk, chunk.count) > 0 else { return true }
         }
-        return false
     }
 }
