@@ -50,7 +50,7 @@ class Model:
             if custom is not None:
                 tflite.OperatorCodeAddCustomCode(b, custom)
             tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
-            tflite.OperatorCodeAddVersion(b, VERSIONS.get(name, 5))
+            tflite.OperatorCodeAddVersion(b, 1 if custom else VERSIONS.get(name, 5))
             tflite.OperatorCodeAddBuiltinCode(b, number)
             codes.append(tflite.OperatorCodeEnd(b))
         graphs, codes, buffers = (vector(b, items) for items in (graphs, codes, buffers))
@@ -76,7 +76,7 @@ class Graph:
         self.outputs = []
 
     def tensor(self, shape, dtype="float32", scale=None, zero=0, axis=0, data=None, variable=False, name=None,
-               sparsity=None):
+               sparsity=None, signature=None):
         buffer = 0
         if data is not None:
             content = pack4(data) if dtype == "int4" else np.ascontiguousarray(data, dtype).tobytes()
@@ -85,7 +85,7 @@ class Graph:
         scales = None if scale is None else np.atleast_1d(np.asarray(scale, np.float32))
         zeros = None if scale is None else np.broadcast_to(np.asarray(zero, np.int64), scales.shape)
         name = name or f"t{len(self.tensors)}"
-        self.tensors.append((name, list(shape), dtype, buffer, scales, zeros, axis, variable, sparsity))
+        self.tensors.append((name, list(shape), dtype, buffer, scales, zeros, axis, variable, sparsity, signature))
         return len(self.tensors) - 1
 
     def constant(self, data, **keys):
@@ -124,7 +124,7 @@ class Graph:
         tflite.SubGraphAddOperators(b, operators)
         return tflite.SubGraphEnd(b)
 
-    def write_tensor(self, b, name, shape, dtype, buffer, scales, zeros, axis, variable, sparsity):
+    def write_tensor(self, b, name, shape, dtype, buffer, scales, zeros, axis, variable, sparsity, signature):
         name, shape = b.CreateString(name), ints(b, shape)
         quantization = None
         if scales is not None:
@@ -134,6 +134,7 @@ class Graph:
             tflite.QuantizationParametersAddZeroPoint(b, zero)
             tflite.QuantizationParametersAddQuantizedDimension(b, axis)
             quantization = tflite.QuantizationParametersEnd(b)
+        signature = signature and ints(b, signature)
         sparsity = sparsity and write_sparsity(b, *sparsity)
         tflite.TensorStart(b)
         tflite.TensorAddShape(b, shape)
@@ -144,6 +145,8 @@ class Graph:
         tflite.TensorAddIsVariable(b, variable)
         if quantization is not None:
             tflite.TensorAddQuantization(b, quantization)
+        if signature:
+            tflite.TensorAddShapeSignature(b, signature)
         if sparsity:
             tflite.TensorAddSparsity(b, sparsity)
         return tflite.TensorEnd(b)
@@ -182,16 +185,16 @@ def write_sparsity(b, blocks, levels):
     dims = []
     for level in levels:
         lists = None if isinstance(level, int) else [write_list(b, numbers) for numbers in level]
-        tflite.DimMetadataStart(b)
-        tflite.DimMetadataAddFormat(b, 0 if lists is None else 1)
+        tflite.DimensionMetadataStart(b)
+        tflite.DimensionMetadataAddFormat(b, 0 if lists is None else 1)
         if lists is None:
-            tflite.DimMetadataAddDenseSize(b, level)
+            tflite.DimensionMetadataAddDenseSize(b, level)
         else:
-            tflite.DimMetadataAddArraySegmentsType(b, tflite.SparseIndexVector.Int32Vector)
-            tflite.DimMetadataAddArraySegments(b, lists[0])
-            tflite.DimMetadataAddArrayIndicesType(b, tflite.SparseIndexVector.Int32Vector)
-            tflite.DimMetadataAddArrayIndices(b, lists[1])
-        dims.append(tflite.DimMetadataEnd(b))
+            tflite.DimensionMetadataAddArraySegmentsType(b, tflite.SparseIndexVector.Int32Vector)
+            tflite.DimensionMetadataAddArraySegments(b, lists[0])
+            tflite.DimensionMetadataAddArrayIndicesType(b, tflite.SparseIndexVector.Int32Vector)
+            tflite.DimensionMetadataAddArrayIndices(b, lists[1])
+        dims.append(tflite.DimensionMetadataEnd(b))
     dims, order = vector(b, dims), ints(b, range(len(levels)))
     blocks = ints(b, blocks) if blocks else None
     tflite.SparsityParametersStart(b)
