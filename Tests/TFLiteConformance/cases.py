@@ -678,13 +678,17 @@ def selection():
                IdxOutType=tflite.TensorType.INT32)
         c.add()
     for block in (None, 4):
-        c = Case(f"sparse_weights_{block or 1}")
-        weights = c.rng.uniform(-1, 1, [6, 8]).astype("float32")
-        weights[c.rng.uniform(size=[6, 8 // (block or 1)]).repeat(block or 1, 1) < 0.6] = 0
-        dense = c.g.tensor([6, 8])
-        c.g.op("DENSIFY", [c.g.sparse(weights, block)], [dense], "DensifyOptions")
-        c.g.op("FULLY_CONNECTED", [c.input([3, 8]), dense, -1], [c.output()], "FullyConnectedOptions")
-        c.add()
+        for is_direct in (False, True):
+            c = Case(f"sparse_weights_{block or 1}_{is_direct}")
+            weights = c.rng.uniform(-1, 1, [6, 8]).astype("float32")
+            weights[c.rng.uniform(size=[6, 8 // (block or 1)]).repeat(block or 1, 1) < 0.6] = 0
+            w = c.g.sparse(weights, block)
+            if is_direct:
+                c.kernels = "plain"
+            else:
+                w = c.g.op("DENSIFY", [w], [c.g.tensor([6, 8])], "DensifyOptions")[0]
+            c.g.op("FULLY_CONNECTED", [c.input([3, 8]), w, -1], [c.output()], "FullyConnectedOptions")
+            c.add()
 
 
 def open_extents():
@@ -733,5 +737,5 @@ fake_quant if while lstm_norm_float32 lstm_cifg_peephole_projection_float32 lstm
 lstm_norm_int8 lstm_cifg_peephole_projection_int8 lstm_clip_int8 lstm_projection_hybrid bidirectional_lstm_False
 sequence_rnn_4 bidirectional_rnn svdf_int8 svdf_hybrid detection_float32_False_4_3 detection_float32_True_1_1
 detection_uint8_True_4_1 non_max_suppression_4_40 non_max_suppression_5_5 where_bool_2 where_gather unique_int32
-sparse_weights_1 sparse_weights_4 open_extents_sum open_extents_conv_2d
+sparse_weights_1_False sparse_weights_4_True open_extents_sum open_extents_conv_2d
 """.split())
