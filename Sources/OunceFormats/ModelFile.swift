@@ -14,6 +14,15 @@ package enum ModelFile {
         } catch { throw error.inFile(path) }
     }
 
+    /// The names of the inputs that a model wants, as the file lists them.
+    package static func inputNames(path: String) throws(FormatError) -> [String] {
+        let content = FileBytes(try FormatError.mapping(path, maximumBytes: ONNXImporter.maximumBytes))
+        guard content.dropFirst(4).starts(with: TFLiteImporter.identifier) else {
+            return try ONNXImporter.inputNames(path: path)
+        }
+        do { return try TFLiteImporter.inputNames(content) } catch { throw error.inFile(path) }
+    }
+
     /// A model in memory, which cannot have numbers in other files.
     package static func parse(
         bytes: [UInt8], name: String = "model", given: InputBindings = InputBindings()

@@ -29,7 +29,7 @@ import Testing
 
     @Test func agreesWithLiteRT() throws {
         let cases = try cases()
-        #expect(cases.count > 40)
+        #expect(cases.count > 50)
         for test in cases {
             var verifier = ModelVerifier(options: RuntimeOptions())
             verifier.agreement.relative = test.relative
@@ -44,7 +44,8 @@ import Testing
 
     /// Results do not depend on the instruction sets.
     @Test func sameBitsOnPlainKernels() throws {
-        for test in try cases() {
+        // A model with open extents cannot be loaded without its inputs.
+        for test in try cases() where !test.name.hasPrefix("open_extents") {
             let graph = try ModelFile.load(path: "\(Self.folder)/\(test.name).tflite").simplified()
             let inputs = try tensors(test.name, "x", test.inputs)
             let outputs = try Model(graph: graph, options: RuntimeOptions(threads: 2)).run(inputs)

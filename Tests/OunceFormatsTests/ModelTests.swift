@@ -106,6 +106,7 @@ private struct Weights: Decodable {
         let expected = [
             "RFFT2D ('front/0')", "UNIQUE ('front/1' and 1 more)", "FlexAudioSpectrogram ('front/2')",
             "SignalWindow ('front/3')", "export without the front end",
+            "TRANSPOSE ('places/turned')", "depends on the data",
         ]
         for text in expected { #expect(error.message.contains(text), "\(error.message)") }
     }

@@ -1,6 +1,7 @@
 """Small models, one operator each (or a few), in the element types that LiteRT computes them in."""
 
 import numpy as np
+import tflite
 
 from flat import Model
 
@@ -621,7 +622,90 @@ def control():
     c.add()
 
 
-for make in (elementwise, binary, reductions, movement, layers, grids, control, recurrent):
+def selection():
+    for dtype in ("float32", "uint8"):
+        for by_class in (False, True):
+            for classes, per_box, limit, least in ((1, 1, 10, 0.3), (4, 1, 6, 0.0), (4, 3, 8, 0.2), (3, 3, 5, 0.2)):
+                # LiteRT does not set what lies behind the detections, nor, by class, behind the first class of a
+                # box: such outputs are not compared.
+                if by_class and per_box > 1:
+                    continue
+                c = Case(f"detection_{dtype}_{by_class}_{classes}_{per_box}", relative=1e-5)
+                wide = {"scale": 0.05, "zero": 120} if dtype == "uint8" else {}
+                boxes = c.input([1, 40, 4], dtype, **wide)
+                scores = c.input([1, 40, classes + (per_box == 1)], dtype, low=0, high=1,
+                                 **({"scale": 1 / 256, "zero": 0} if dtype == "uint8" else {}))
+                anchors = c.rng.uniform(0.1, 0.9, [40, 4])
+                if dtype == "uint8":
+                    anchors = c.g.constant((anchors * 200).astype("uint8"), scale=0.005, zero=0)
+                else:
+                    anchors = c.g.constant(anchors.astype("float32"))
+                ys = [c.output(shape=shape) for shape in ([1, limit * per_box, 4], [1, limit * per_box],
+                                                          [1, limit * per_box], [1])]
+                c.g.op("CUSTOM:TFLite_Detection_PostProcess", [boxes, scores, anchors], ys, max_detections=limit,
+                       max_classes_per_detection=per_box, detections_per_class=5, nms_score_threshold=least,
+                       nms_iou_threshold=0.4, num_classes=classes, y_scale=10.0, x_scale=10.0, h_scale=5.0,
+                       w_scale=5.0, use_regular_nms=by_class)
+                c.add()
+    for version in (4, 5):
+        for limit in (5, 40):
+            c = Case(f"non_max_suppression_{version}_{limit}")
+            numbers = [np.int32(limit), np.float32(0.3), np.float32(0.2)] + [np.float32(0)] * (version - 4)
+            inputs = [c.input([20, 4], low=0, high=1), c.input([20], low=0, high=1)]
+            ys = [c.output("int32", [limit])] + ([c.output("float32", [limit])] if version == 5 else [])
+            c.g.op(f"NON_MAX_SUPPRESSION_V{version}", inputs + [c.g.constant(number) for number in numbers],
+                   ys + [c.output("int32", [])])
+            c.add()
+    for dtype in ("bool", "int32", "float32"):
+        for shape in ([9], [3, 4]):
+            c = Case(f"where_{dtype}_{len(shape)}")
+            x = c.input(shape, dtype)
+            if dtype == "float32":
+                c.values[0][..., ::2] = 0
+            c.g.op("WHERE", [x], [c.output("int64", [1, len(shape)])])
+            c.add()
+    c = Case("where_gather")
+    condition, x = c.input([9], "bool"), c.input([9])
+    places = c.g.tensor([1, 1], "int64")
+    c.g.op("WHERE", [condition], [places])
+    c.g.op("GATHER_ND", [x, places], [c.output()])
+    c.add()
+    for dtype in ("int32", "int64", "float32"):
+        c = Case(f"unique_{dtype}")
+        x = c.input([12], dtype, low=-2, high=2)
+        c.values[0] = np.round(c.values[0])
+        c.g.op("UNIQUE", [x], [c.output(dtype), c.output("int32", [12])], "UniqueOptions",
+               IdxOutType=tflite.TensorType.INT32)
+        c.add()
+    for block in (None, 4):
+        for is_direct in (False, True):
+            c = Case(f"sparse_weights_{block or 1}_{is_direct}")
+            weights = c.rng.uniform(-1, 1, [6, 8]).astype("float32")
+            weights[c.rng.uniform(size=[6, 8 // (block or 1)]).repeat(block or 1, 1) < 0.6] = 0
+            w = c.g.sparse(weights, block)
+            if is_direct:
+                c.kernels = "plain"
+            else:
+                w = c.g.op("DENSIFY", [w], [c.g.tensor([6, 8])], "DensifyOptions")[0]
+            c.g.op("FULLY_CONNECTED", [c.input([3, 8]), w, -1], [c.output()], "FullyConnectedOptions")
+            c.add()
+
+
+def open_extents():
+    """The file leaves extents of the input open; those that it names fit the first model only."""
+    for name, options in (("SUM", "ReducerOptions"), ("CONV_2D", "Conv2DOptions")):
+        c = Case(f"open_extents_{name.lower()}")
+        x = c.g.input([1, 1, 1, 2], signature=[-1, -1, -1, 2])
+        c.values.append(c.rng.uniform(-2, 2, [2, 5, 7, 2]).astype("float32"))
+        if name == "SUM":
+            c.g.op(name, [x, c.g.constant(np.int32([1, 2]))], [c.output()], options)
+        else:
+            weights = [c.g.constant(c.rng.uniform(-1, 1, shape).astype("float32")) for shape in ([3, 3, 3, 2], [3])]
+            c.g.op(name, [x] + weights, [c.output()], options, Padding=1, StrideH=1, StrideW=1)
+        c.add()
+
+
+for make in (elementwise, binary, reductions, movement, layers, grids, control, recurrent, selection, open_extents):
     make()
 
 
@@ -635,6 +719,10 @@ def refused():
         g.op(name, [x], [y])
         x = y if place == 1 else g.inputs[0]
         g.outputs.append(y)
+    places, again = g.tensor([1, 2], "int64", name="places"), g.tensor([2, 1], "int64", name="places/turned")
+    g.op("WHERE", [g.inputs[0]], [places])
+    g.op("TRANSPOSE", [places, g.constant(np.int32([1, 0]))], [again])
+    g.outputs.append(again)
     return model
 
 
@@ -647,5 +735,7 @@ conv_uint8_0 conv_int16_0 depthwise_int8_1 fully_connected_int4_0 fully_connecte
 average_pool_2d_uint8_0 batch_matmul_int8_True_False quantize_int8_uint8 quantize_int16_int8 dequantize_per_axis
 fake_quant if while lstm_norm_float32 lstm_cifg_peephole_projection_float32 lstm__int8 lstm_projection_int8
 lstm_norm_int8 lstm_cifg_peephole_projection_int8 lstm_clip_int8 lstm_projection_hybrid bidirectional_lstm_False
-sequence_rnn_4 bidirectional_rnn svdf_int8 svdf_hybrid
+sequence_rnn_4 bidirectional_rnn svdf_int8 svdf_hybrid detection_float32_False_4_3 detection_float32_True_1_1
+detection_uint8_True_4_1 non_max_suppression_4_40 non_max_suppression_5_5 where_bool_2 where_gather unique_int32
+sparse_weights_1_False sparse_weights_4_True open_extents_sum open_extents_conv_2d
 """.split())

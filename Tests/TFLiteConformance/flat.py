@@ -3,6 +3,7 @@
 import flatbuffers
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 
 TYPES = {
     "float32": tflite.TensorType.FLOAT32, "float16": tflite.TensorType.FLOAT16, "int32": tflite.TensorType.INT32,
@@ -49,7 +50,7 @@ class Model:
             if custom is not None:
                 tflite.OperatorCodeAddCustomCode(b, custom)
             tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
-            tflite.OperatorCodeAddVersion(b, VERSIONS.get(name, 5))
+            tflite.OperatorCodeAddVersion(b, 1 if custom else VERSIONS.get(name, 5))
             tflite.OperatorCodeAddBuiltinCode(b, number)
             codes.append(tflite.OperatorCodeEnd(b))
         graphs, codes, buffers = (vector(b, items) for items in (graphs, codes, buffers))
@@ -74,7 +75,8 @@ class Graph:
         self.inputs = []
         self.outputs = []
 
-    def tensor(self, shape, dtype="float32", scale=None, zero=0, axis=0, data=None, variable=False, name=None):
+    def tensor(self, shape, dtype="float32", scale=None, zero=0, axis=0, data=None, variable=False, name=None,
+               sparsity=None, signature=None):
         buffer = 0
         if data is not None:
             content = pack4(data) if dtype == "int4" else np.ascontiguousarray(data, dtype).tobytes()
@@ -83,12 +85,24 @@ class Graph:
         scales = None if scale is None else np.atleast_1d(np.asarray(scale, np.float32))
         zeros = None if scale is None else np.broadcast_to(np.asarray(zero, np.int64), scales.shape)
         name = name or f"t{len(self.tensors)}"
-        self.tensors.append((name, list(shape), dtype, buffer, scales, zeros, axis, variable))
+        self.tensors.append((name, list(shape), dtype, buffer, scales, zeros, axis, variable, sparsity, signature))
         return len(self.tensors) - 1
 
     def constant(self, data, **keys):
         data = np.asarray(data)
         return self.tensor(data.shape, keys.pop("dtype", data.dtype.name), data=data, **keys)
+
+    def sparse(self, data, block=None):
+        """A constant of which the file has only what is not zero: rows of numbers, or of blocks of `block` numbers."""
+        rows = np.asarray(data).reshape(len(data), -1, block or 1)
+        there = np.any(rows != 0, axis=2)
+        segments = np.concatenate([[0], np.cumsum(there.sum(1))])
+        levels = [len(data), (segments, np.nonzero(there)[1])] + ([block] if block else [])
+        index = self.constant(rows[there], name=f"sparse{len(self.tensors)}")
+        tensor = list(self.tensors[index])
+        tensor[1], tensor[8] = list(np.shape(data)), ([1] if block else [], levels)
+        self.tensors[index] = tuple(tensor)
+        return index
 
     def input(self, shape, dtype="float32", **keys):
         self.inputs.append(self.tensor(shape, dtype, **keys))
@@ -110,7 +124,7 @@ class Graph:
         tflite.SubGraphAddOperators(b, operators)
         return tflite.SubGraphEnd(b)
 
-    def write_tensor(self, b, name, shape, dtype, buffer, scales, zeros, axis, variable):
+    def write_tensor(self, b, name, shape, dtype, buffer, scales, zeros, axis, variable, sparsity, signature):
         name, shape = b.CreateString(name), ints(b, shape)
         quantization = None
         if scales is not None:
@@ -120,6 +134,8 @@ class Graph:
             tflite.QuantizationParametersAddZeroPoint(b, zero)
             tflite.QuantizationParametersAddQuantizedDimension(b, axis)
             quantization = tflite.QuantizationParametersEnd(b)
+        signature = signature and ints(b, signature)
+        sparsity = sparsity and write_sparsity(b, *sparsity)
         tflite.TensorStart(b)
         tflite.TensorAddShape(b, shape)
         tflite.TensorAddType(b, TYPES[dtype])
@@ -129,6 +145,10 @@ class Graph:
         tflite.TensorAddIsVariable(b, variable)
         if quantization is not None:
             tflite.TensorAddQuantization(b, quantization)
+        if signature:
+            tflite.TensorAddShapeSignature(b, signature)
+        if sparsity:
+            tflite.TensorAddSparsity(b, sparsity)
         return tflite.TensorEnd(b)
 
     def write_operator(self, b, name, inputs, outputs, options, values, intermediates):
@@ -144,16 +164,52 @@ class Graph:
             for key, value in values.items():
                 getattr(tflite, f"{options}Add{key}")(b, lists.get(key, value))
             table = getattr(tflite, f"{options}End")(b)
+        custom = None
+        if name.startswith("CUSTOM:") and values:
+            custom = b.CreateByteVector(bytes(flexbuffers.Dumps(values)))
         inputs, outputs, intermediates = ints(b, inputs), ints(b, outputs), ints(b, intermediates)
         tflite.OperatorStart(b)
         tflite.OperatorAddOpcodeIndex(b, code)
         tflite.OperatorAddInputs(b, inputs)
         tflite.OperatorAddOutputs(b, outputs)
         tflite.OperatorAddIntermediates(b, intermediates)
+        if custom is not None:
+            tflite.OperatorAddCustomOptions(b, custom)
         if table is not None:
             tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, options))
             tflite.OperatorAddBuiltinOptions(b, table)
         return tflite.OperatorEnd(b)
+
+
+def write_sparsity(b, blocks, levels):
+    dims = []
+    for level in levels:
+        lists = None if isinstance(level, int) else [write_list(b, numbers) for numbers in level]
+        tflite.DimensionMetadataStart(b)
+        tflite.DimensionMetadataAddFormat(b, 0 if lists is None else 1)
+        if lists is None:
+            tflite.DimensionMetadataAddDenseSize(b, level)
+        else:
+            tflite.DimensionMetadataAddArraySegmentsType(b, tflite.SparseIndexVector.Int32Vector)
+            tflite.DimensionMetadataAddArraySegments(b, lists[0])
+            tflite.DimensionMetadataAddArrayIndicesType(b, tflite.SparseIndexVector.Int32Vector)
+            tflite.DimensionMetadataAddArrayIndices(b, lists[1])
+        dims.append(tflite.DimensionMetadataEnd(b))
+    dims, order = vector(b, dims), ints(b, range(len(levels)))
+    blocks = ints(b, blocks) if blocks else None
+    tflite.SparsityParametersStart(b)
+    tflite.SparsityParametersAddTraversalOrder(b, order)
+    if blocks is not None:
+        tflite.SparsityParametersAddBlockMap(b, blocks)
+    tflite.SparsityParametersAddDimMetadata(b, dims)
+    return tflite.SparsityParametersEnd(b)
+
+
+def write_list(b, numbers):
+    numbers = ints(b, numbers)
+    tflite.Int32VectorStart(b)
+    tflite.Int32VectorAddValues(b, numbers)
+    return tflite.Int32VectorEnd(b)
 
 
 def pack4(data):

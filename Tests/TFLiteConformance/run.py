@@ -60,6 +60,9 @@ def interpreter_with(kernels, path, case):
 
 def expected(path, case):
     interpreter = interpreter_of(path, case)
+    for detail, value in zip(interpreter.get_input_details(), case.values):
+        if list(detail["shape"]) != list(value.shape):
+            interpreter.resize_tensor_input(detail["index"], value.shape)
     interpreter.allocate_tensors()
     for detail, value in zip(interpreter.get_input_details(), case.values):
         interpreter.set_tensor(detail["index"], value)
@@ -79,7 +82,7 @@ def check(ounce, folder, case):
     for name, arrays in files.items():
         command.append(f"--{name}")
         for place, array in enumerate(arrays):
-            np.save(folder / f"{case.name}.{name}{place}.npy", np.ascontiguousarray(array))
+            np.save(folder / f"{case.name}.{name}{place}.npy", np.asarray(array, order="C"))
             command.append(folder / f"{case.name}.{name}{place}.npy")
     command += ["--relative", str(case.relative), "--absolute", str(case.absolute), "--steps", str(case.steps)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -95,7 +98,7 @@ def write_golden(folder):
         outputs = expected(path, case)
         for kind, arrays in (("x", case.values), ("y", outputs)):
             for place, array in enumerate(arrays):
-                np.save(folder / f"{case.name}.{kind}{place}.npy", np.ascontiguousarray(array))
+                np.save(folder / f"{case.name}.{kind}{place}.npy", np.asarray(array, order="C"))
         chosen.append({
             "name": case.name, "inputs": len(case.values), "outputs": len(outputs), "steps": case.steps,
             "relative": case.relative, "absolute": case.absolute})

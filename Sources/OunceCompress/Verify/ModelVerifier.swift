@@ -150,24 +150,24 @@ package struct ModelVerifier: Sendable {
                 tensors.tensor(graph[id].name, at: names.firstIndex(of: graph[id].name))
             }
         }
-        guard path.hasSuffix(".onnx") else {
+        if let file = try? MappedFile(path: path), Artifact.isArtifact(file.bytes) {
             let graph = try LoadedModel(path: path, given: InputBindings(states: states)).graph
             return (graph, given(graph, graph.clientInputs.map { graph[$0].name }))
         }
-        let names = try ONNXImporter.inputNames(path: path)
+        let names = try ModelFile.inputNames(path: path)
         func tensor(_ name: String) -> Tensor? { tensors.tensor(name, at: names.firstIndex(of: name)) }
         var bindings = InputBindings()
         while true {
             do {
-                var graph = try ONNXImporter.load(path: path, given: bindings)
+                var graph = try ModelFile.load(path: path, given: bindings)
                 // What could only be planned with a batch of 1 may have been given another.
                 let misfits = graph.inputs.map { graph[$0] }.filter { input in
                     tensor(input.name).map { !input.shape.admits($0.shape) } ?? false
                 }
-                if !misfits.isEmpty, states.isEmpty {
+                if !misfits.isEmpty, states.isEmpty, graph.states.isEmpty {
                     var wider = bindings
                     for input in misfits { wider.shapes[input.name] = tensor(input.name)?.shape }
-                    if let whole = try? ONNXImporter.load(path: path, given: wider) { graph = whole }
+                    if let whole = try? ModelFile.load(path: path, given: wider) { graph = whole }
                 }
                 graph = try graph.binding(states: states).simplified()
                 return (graph, given(graph, names))

@@ -31,4 +31,16 @@ package enum TFLiteImporter {
         }
         return try translation.builder.finish()
     }
+
+    /// The names of the inputs, without anything else being read.
+    static func inputNames(_ content: FileBytes) throws(FormatError) -> [String] {
+        do throws(ImportFailure) {
+            return try TFLiteTranslation(content, name: "", given: InputBindings()).inputNames()
+        } catch {
+            switch error {
+            case .fatal(let error): throw error
+            case .unsupported(let reason): throw FormatError(.unsupported, reason)
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ struct TFLiteOperator {
     let intermediates: [Int]
     private let optionTable: FlatTable?
     private let secondOptionTable: FlatTable?
+    private let customContent: ByteView
 
     init(_ table: FlatTable, of model: FlatTable, maximumList: Int) throws(ImportFailure) {
         let code = try model.table(6, Int(try table.integer(4, as: UInt32.self)))
@@ -25,6 +26,7 @@ struct TFLiteOperator {
         intermediates = try table.integers(20, as: Int32.self, limit: maximumList).map { Int($0) }
         optionTable = try table.table(12)
         secondOptionTable = try table.table(28)
+        customContent = try table.vector(14)
     }
 
     // Options by their place in the table; absent ones have the default.
@@ -46,6 +48,8 @@ struct TFLiteOperator {
     }
     func string(_ field: Int) throws(ImportFailure) -> String { try optionTable?.string(field, limit: 1 << 12) ?? "" }
     func has(_ field: Int) -> Bool { optionTable?.has(field) ?? false }
+    /// The options of an operator that is not TFLite's own.
+    func customOptions() throws(ImportFailure) -> FlexMap { try FlexMap(customContent) }
     /// Newer operators keep their options in a place of their own.
     func secondInt(_ field: Int) throws(ImportFailure) -> Int { try secondOptionTable?.int(field) ?? 0 }
 

@@ -3,6 +3,11 @@ import OunceGraph
 extension TFLiteTranslation {
     typealias Translate = @Sendable (inout TFLiteTranslation, TFLiteOperator) throws(ImportFailure) -> TFLiteBinding
 
+    /// Operators that are not among TFLite's own but found in many models.
+    static let customOperators: [String: Translate] = [
+        "TFLite_Detection_PostProcess": { (t, o) throws(ImportFailure) in try t.detection(o) }
+    ]
+
     /// Every operator that is read, by TFLite's name. The numbers are places of options.
     static let operators: [String: Translate] = [
         "ABS": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.abs), [try t.value(o, 0)], o)) },
@@ -86,6 +91,8 @@ extension TFLiteTranslation {
         "MIRROR_PAD": { (t, o) throws(ImportFailure) in try t.mirrorPad(o) },
         "MUL": { (t, o) throws(ImportFailure) in try t.binary(.multiply, o, activation: 4) },
         "NEG": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.negate), [try t.value(o, 0)], o)) },
+        "NON_MAX_SUPPRESSION_V4": { (t, o) throws(ImportFailure) in try t.nonMaxSuppression(o) },
+        "NON_MAX_SUPPRESSION_V5": { (t, o) throws(ImportFailure) in try t.nonMaxSuppression(o) },
         "NOT_EQUAL": { (t, o) throws(ImportFailure) in try t.comparison(.equal, o, isNegated: true) },
         "ONE_HOT": { (t, o) throws(ImportFailure) in try t.oneHot(o) },
         "PACK": { (t, o) throws(ImportFailure) in try t.pack(o) },
@@ -155,12 +162,14 @@ extension TFLiteTranslation {
         "TRANSPOSE_CONV": { (t, o) throws(ImportFailure) in try t.transposedConvolution(o) },
         "UNIDIRECTIONAL_SEQUENCE_LSTM": { (t, o) throws(ImportFailure) in try t.sequenceLSTM(o) },
         "UNIDIRECTIONAL_SEQUENCE_RNN": { (t, o) throws(ImportFailure) in try t.sequenceRNN(o) },
+        "UNIQUE": { (t, o) throws(ImportFailure) in try t.distinct(o) },
         "UNPACK": { (t, o) throws(ImportFailure) in try t.unpack(o) },
         "UNSORTED_SEGMENT_MAX": { (t, o) throws(ImportFailure) in try t.segments(.maximum, o) },
         "UNSORTED_SEGMENT_MIN": { (t, o) throws(ImportFailure) in try t.segments(.minimum, o) },
         "UNSORTED_SEGMENT_PROD": { (t, o) throws(ImportFailure) in try t.segments(.multiply, o) },
         "UNSORTED_SEGMENT_SUM": { (t, o) throws(ImportFailure) in try t.segments(.add, o) },
         "VAR_HANDLE": { (t, o) throws(ImportFailure) in try t.variableHandle(o) },
+        "WHERE": { (t, o) throws(ImportFailure) in try t.placesOfNonZero(o) },
         "WHILE": { (t, o) throws(ImportFailure) in try t.loop(o) },
         "ZEROS_LIKE": { (t, o) throws(ImportFailure) in try t.zerosLike(o) },
     ]

@@ -21,7 +21,6 @@ extension TFLiteTranslation {
         "features are computed inside of the model; export without the front end and give it the features"
     private static let randomness = "random numbers; export the model for inference, without sampling or dropout"
     private static let strings = "it works on strings; look them up outside of the model"
-    private static let dynamic = "the extents of its result depend on the data; do this step outside of the model"
 
     private static let advice: [String: String] = [
         "AudioSpectrogram": features, "Mfcc": features, "AUDIO_SPECTROGRAM": features, "MFCC": features,
@@ -31,9 +30,6 @@ extension TFLiteTranslation {
         "STABLEHLO_RNG_BIT_GENERATOR": randomness,
         "HASHTABLE": strings, "HASHTABLE_FIND": strings, "HASHTABLE_IMPORT": strings, "HASHTABLE_SIZE": strings,
         "HASHTABLE_LOOKUP": strings, "LSH_PROJECTION": strings, "SKIP_GRAM": strings, "FlexRegexReplace": strings,
-        "UNIQUE": dynamic, "WHERE": dynamic, "NON_MAX_SUPPRESSION_V4": dynamic, "NON_MAX_SUPPRESSION_V5": dynamic,
-        "TFLite_Detection_PostProcess":
-            "boxes are chosen inside of the model; export without post-processing and choose them outside",
         "DELEGATE": "the file was prepared for an accelerator; use the one from before",
         "edgetpu-custom-op": "the file was compiled for an Edge TPU; use the one from before the compiler",
         "ethos-u": "the file was compiled for an Ethos-U; use the one from before the compiler",

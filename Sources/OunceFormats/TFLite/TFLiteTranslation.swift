@@ -73,6 +73,12 @@ struct TFLiteTranslation {
         try finishVariables()
     }
 
+    func inputNames() throws(ImportFailure) -> [String] {
+        try scope.subgraph.integers(6, as: Int32.self, limit: Self.maximumList).map { (index) throws(ImportFailure) in
+            try tensorName(Int(index))
+        }
+    }
+
     private mutating func addInput(_ index: Int) throws(ImportFailure) {
         let tensor = try tensor(index)
         let (dtype, encoding) = tensor.stored
@@ -93,7 +99,19 @@ struct TFLiteTranslation {
 
     /// The value of an output in the type and under the name of the file.
     private mutating func output(_ index: Int) throws(ImportFailure) -> ValueID {
-        let (id, tensor) = (try value(index), try tensor(index))
+        var id = try value(index)
+        let tensor = try tensor(index)
+        if let extent = builder.runTimeExtents[id] {
+            guard !tensor.isShifted else {
+                throw .unsupported("its extent depends on the data, and it is uint8; convert to int8")
+            }
+            // Nothing may come behind the cut, so it takes the name.
+            builder.graph[id].name = "\(tensor.name).whole"
+            id = try builder.emit(
+                .cut(axis: extent.axis), [id, extent.count], name: "\(tensor.name).cut", output: tensor.name,
+                encoding: builder.graph[id].encoding)
+            return id
+        }
         if tensor.isShifted {
             return try builder.emit(
                 .quantizeAs(.uint8), [id], name: tensor.name, encoding: tensor.stored.encoding)
@@ -156,7 +174,9 @@ struct TFLiteTranslation {
 
     private mutating func run(_ op: TFLiteOperator) throws(ImportFailure) {
         try builder.countOperator()
-        guard !op.isCustom, let translate = Self.operators[op.name] else { throw Self.refusal(of: op) }
+        guard let translate = op.isCustom ? Self.customOperators[op.name] : Self.operators[op.name] else {
+            throw Self.refusal(of: op)
+        }
         var dependsOnMissing = false
         for input in op.inputs where input >= 0 {
             if case .missing = scope.bindings[input] { dependsOnMissing = true }
@@ -168,6 +188,7 @@ struct TFLiteTranslation {
         guard op.outputs.allSatisfy({ scope.bindings[$0] == nil }) else {
             throw .corrupt("\(op.name) '\(op.location)' makes a tensor that is there already")
         }
+        try checkExtents(op)
         let result = try translate(&self, op)
         var results = [result]
         if case .several(let several) = result { results = several }
@@ -217,6 +238,9 @@ struct TFLiteTranslation {
         scope.bindings[index] = binding
         return binding
     }
+
+    /// What is known of a tensor so far.
+    func boundTensor(_ index: Int) -> TFLiteBinding? { scope.bindings[index] }
 
     mutating func value(_ index: Int) throws(ImportFailure) -> ValueID {
         if let id = scope.materialized[index] { return id }
