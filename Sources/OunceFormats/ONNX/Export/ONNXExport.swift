@@ -31,6 +31,8 @@ struct ONNXExport {
     let isSymmetric: Bool
     let opset: Int64
     let consumers: [ValueID: [Int]]
+    /// The node that makes each value.
+    let producers: [ValueID: Int]
     /// Values on a grid in the graph that are written as floats.
     let unquantized: Set<ValueID>
     /// Flattened values whose elements are in another order, which the weights that read them follow.
@@ -47,14 +49,17 @@ struct ONNXExport {
     private var floats: [ValueID: (name: String, isExact: Bool)] = [:]
     /// What recurrent layers give, before it is joined to the one value of the graph.
     var recurrents: [ValueID: RecurrentParts] = [:]
-    /// Numbers and places that a TopK node gives, by what it reads.
-    var sorted: [String: [String]] = [:]
+    /// Tensors of ONNX nodes that stand for several of the graph, by what they read.
+    var severalOutputs: [String: [String]] = [:]
+    /// Values that have their largest extent along an axis in the graph, and in ONNX the one of the run.
+    var shortened: [ValueID: RunTimeExtent] = [:]
 
     init(_ graph: Graph, isSymmetric: Bool, opset: Int64) {
         self.opset = opset
         self.graph = graph
         self.isSymmetric = isSymmetric
         consumers = graph.consumers()
+        producers = graph.producers()
         unquantized = isSymmetric ? SymmetricGrids.valuesReadAsFloats(graph) : []
         for id in graph.inputs + graph.outputs { taken.taken.insert(graph[id].name) }
     }
@@ -69,6 +74,7 @@ struct ONNXExport {
         }
         try translateAll()
         try finishOutputs()
+        dropUnread()
         return proto
     }
 
@@ -76,6 +82,7 @@ struct ONNXExport {
     private mutating func translateAll() throws(FormatError) {
         var refused: [String] = []
         for node in graph.nodes {
+            noteExtent(node)
             do throws(FormatError) {
                 try translate(node)
             } catch {
@@ -260,10 +267,10 @@ struct ONNXExport {
         info.type.tensorType.elemType = graph[id].dtype.onnxCode
         info.type.tensorType.shape.dim = graph[id].shape.dims.enumerated().map { axis, extent in
             var dim = ONNXTensorShapeProto.Dimension()
-            if extent >= 0 {
+            if extent >= 0, shortened[id]?.axis != axis {
                 dim.dimValue = Int64(extent)
             } else {
-                dim.dimParam = axis == 0 ? "batch" : "\(graph[id].name)_\(axis)"
+                dim.dimParam = axis == 0 && extent < 0 ? "batch" : "\(graph[id].name)_\(axis)"
             }
             return dim
         }
@@ -290,5 +297,17 @@ struct ONNXExport {
             node.output = renamed(node.output)
             return node
         }
+    }
+
+    /// Leaves out what no output needs: the counts of what ONNX counts itself.
+    private mutating func dropUnread() {
+        var read = Set(proto.output.map(\.name))
+        var kept: [ONNXNodeProto] = []
+        for node in proto.node.reversed() where node.output.contains(where: { read.contains($0) }) {
+            read.formUnion(node.input)
+            kept.append(node)
+        }
+        proto.node = kept.reversed()
+        proto.initializer.removeAll { !read.contains($0.name) }
     }
 }

@@ -63,7 +63,7 @@ extension ONNXExport {
         let key = "\(source) \(top.axis) \(top.k) \(top.isLargest)"
         let output = node.outputs[0]
         let names: [String]
-        if let known = sorted[key] {
+        if let known = severalOutputs[key] {
             names = known
         } else {
             let pair = consumers[x, default: []].map { graph.nodes[$0] }
@@ -81,7 +81,7 @@ extension ONNXExport {
                 "TopK", [source, integers([top.k], name: "\(node.name)_k")], name: node.name,
                 outputs: [name(false), name(true)],
                 ["axis": .integer(top.axis), "largest": .integer(top.isLargest ? 1 : 0)])
-            sorted[key] = names
+            severalOutputs[key] = names
         }
         try define(output, as: names[top.givesIndices ? 1 : 0], isExact: true, order: natural(output))
     }

@@ -33,7 +33,7 @@ extension ONNXExport {
         case .concat(let axis): try concat(node, x, axis: axis)
         case .slice(let ranges): try slice(node, x, ranges)
         case .pad(let before, let after, let value): try pad(node, x, before, after, value)
-        case .quantize: try requantize(node, x)
+        case .quantize, .quantizeAs: try requantize(node, x)
         case .dequantize:
             guard graph[x].encoding.affine != nil else {
                 throw FormatError(.unsupported, "\(node.name): its input has no scale")
@@ -47,10 +47,7 @@ extension ONNXExport {
             try define(output, as: cast, order: order(x))
         case .compare(let comparison): try compare(node, x, comparison)
         case .select: try select(node, x)
-        case .expand(let extents):
-            let shape = integers(extents, name: "\(node.name)_shape")
-            try finish(
-                node, "Expand", [try tensor(x, order: identity), shape], order: Array(0..<rank(output)))
+        case .expand(let extents): try expand(node, x, extents)
         case .reverse(let axes): try reverse(node, x, axes)
         case .reverseSequence(let batchAxis, let timeAxis):
             try reverseSequence(node, x, batchAxis: batchAxis, timeAxis: timeAxis)
@@ -66,8 +63,16 @@ extension ONNXExport {
         case .poolIndices(let pool, let columnMajor): try poolIndices(node, x, pool, columnMajor: columnMajor)
         case .resample(let axis): try resample(node, x, axis)
         case .recurrent(let layer): try recurrent(node, x, layer)
-        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut,
-            .quantizeAs, .roundToDynamicGrid, .integerLSTM:
+        case .sampleAt(let sampling): try sampleAt(node, x, sampling)
+        case .roiAlign(let align): try roiAlign(node, x, align)
+        case .determinant:
+            try finish(node, "Det", [try tensor(x, order: identity)], order: Array(0..<rank(output)))
+        case .nonMaxSuppression(let suppression): try nonMaxSuppression(node, x, suppression)
+        case .nonZero: try nonZero(node, x)
+        case .distinct(let distinct): try self.distinct(node, x, distinct)
+        case .cut(let axis): try cut(node, x, axis: axis)
+        case .roundToDynamicGrid(let grid): try roundToDynamicGrid(node, x, grid)
+        case .treeEnsemble, .integerLSTM:
             throw FormatError(
                 .unsupported, "\(node.name): \(node.op.name) cannot be written as ONNX; export the model without it")
         }

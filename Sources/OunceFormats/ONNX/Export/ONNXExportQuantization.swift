@@ -5,14 +5,32 @@ extension ONNXExport {
     mutating func quantize(_ tensor: String, _ id: ValueID, order: [Int]) throws(FormatError) -> String {
         let value = graph[id]
         guard let grid = grid(id), let zeroPoint = zeroPoint(grid, value.dtype), value.dtype != .int32 else {
-            throw FormatError(.unsupported, "\(value.name): ONNX of opset \(opset) quantises to int8 and uint8 only")
+            throw FormatError(.unsupported, "\(value.name): ONNX of opset \(opset) quantises to 8 and 16 bits only")
         }
         guard !isSymmetric || grid.zeroPoints.allSatisfy({ $0 == 0 }) else {
             return try quantizeByArithmetic(tensor, value, grid)
         }
+        var tensor = tensor
+        if isAddendOfLayers(id) {
+            // OpenVINO leaves out the rounding of a convolution's result in front of a sum; that of a second pair it does,
+            // and engines that merge pairs lose nothing.
+            let first = emit(
+                "QuantizeLinear", [tensor] + gridNames(id, grid, zeroPoint), name: "\(value.name)_addend_QuantizeLinear",
+                output: "\(value.name)_addend_quantized", axis(grid, order))
+            tensor = try dequantize(first, id, order: order)
+        }
         return emit(
             "QuantizeLinear", [tensor] + gridNames(id, grid, zeroPoint), name: "\(value.name)_QuantizeLinear",
             output: "\(value.name)_quantized", axis(grid, order))
+    }
+
+    /// Whether a convolution makes the value and a quantised sum reads it.
+    private func isAddendOfLayers(_ id: ValueID) -> Bool {
+        guard !isSymmetric, let index = producers[id], case .conv = graph.nodes[index].op else { return false }
+        return (consumers[id] ?? []).contains { reader in
+            guard case .binary(.add, _) = graph.nodes[reader].op else { return false }
+            return grid(graph.nodes[reader].outputs[0]) != nil
+        }
     }
 
     /// The reals that the integers in `tensor` stand for.
@@ -56,6 +74,8 @@ extension ONNXExport {
         switch dtype {
         case .int8: list = Tensor(grid.zeroPoints.map { Int8(clamping: $0) })
         case .uint8: list = Tensor(grid.zeroPoints.map { UInt8(clamping: $0) })
+        case .int16: list = Tensor(grid.zeroPoints.map { Int16(clamping: $0) })
+        case .uint16: list = Tensor(grid.zeroPoints.map { UInt16(clamping: $0) })
         case .int32: list = Tensor(grid.zeroPoints)
         default: return nil
         }
@@ -88,12 +108,21 @@ extension ONNXExport {
         let whole = emit("Round", [scaled], name: "\(name)_Round", output: "\(name)_rounded")
         let zero = scalar(Float(grid.zeroPoint), name: "\(name)_zero_point")
         let shifted = emit("Add", [whole, zero], name: "\(name)_Add", output: "\(name)_shifted")
-        let bounds: [Float] = value.dtype == .uint8 ? [0, 255] : [-128, 127]
-        let limits = [scalar(bounds[0], name: "\(name)_min"), scalar(bounds[1], name: "\(name)_max")]
-        let clipped = emit("Clip", [shifted] + limits, name: "\(name)_Clip", output: "\(name)_clipped")
+        let limits = Self.limits(value.dtype)
+        let bounds = [scalar(limits.low, name: "\(name)_min"), scalar(limits.high, name: "\(name)_max")]
+        let clipped = emit("Clip", [shifted] + bounds, name: "\(name)_Clip", output: "\(name)_clipped")
         return emit(
             "Cast", [clipped], name: "\(name)_Cast", output: "\(name)_quantized",
             ["to": .integer(Int(value.dtype.onnxCode))])
+    }
+
+    private static func limits(_ dtype: DType) -> (low: Float, high: Float) {
+        switch dtype {
+        case .uint8: (0, 255)
+        case .int16: (-32768, 32767)
+        case .uint16: (0, 65535)
+        default: (-128, 127)
+        }
     }
 
     private func severalScales(_ value: Value) -> FormatError {

@@ -102,6 +102,11 @@ extension ONNXExport {
     private mutating func extents(
         _ node: Node, _ dimensions: [ReshapeDimension], of shape: Shape, _ order: [Int], _ source: String
     ) throws(FormatError) -> String {
+        var made = graph[node.outputs[0]].shape
+        if let axis = shortened[node.outputs[0]]?.axis, made.isStatic, !made.dims.contains(0) {
+            made[axis] = -1
+            return integers(made.dims, name: "\(node.name)_shape")
+        }
         let place = order.inverted
         var canInfer = !dimensions.contains(.infer)
         var numbers: [Int?] = []

@@ -7,7 +7,8 @@ import OunceGraph
 package enum ONNXExporter {
     /// The lowest opset that has every operator of the graph; engines of some years ago read 17.
     package static func opset(of graph: Graph) -> Int64 {
-        graph.nodes.reduce(17) { lowest, node in
+        let isWide = graph.values.contains { $0.encoding.affine != nil && [.int16, .uint16].contains($0.dtype) }
+        return graph.nodes.reduce(isWide ? 21 : 17) { lowest, node in
             let dtype = node.inputs.first.flatMap { $0 }.map { graph[$0].dtype }
             let needed: Int64 =
                 switch node.op {
@@ -15,6 +16,7 @@ package enum ONNXExporter {
                     dtype == .bool ? 17 : 18
                 case .scatter(let scattering): [.maximum, .minimum].contains(scattering.reduction) ? 18 : 17
                 case .pool(let pool) where pool.kind == .average: pool.dilations.allSatisfy { $0 == 1 } ? 17 : 19
+                case .sampleAt: node.inputs.first.flatMap { $0 }.map { graph[$0].shape.rank } == 4 ? 17 : 20
                 default: 17
                 }
             return max(lowest, needed)
@@ -29,7 +31,8 @@ package enum ONNXExporter {
         }.map { graph[$0].name }
     }
 
-    static let irVersion: Int64 = 8
+    /// The first that has the opset.
+    static func irVersion(opset: Int64) -> Int64 { opset < 19 ? 8 : opset < 21 ? 9 : 10 }
 
     /// How quantised values are written.
     package enum Quantization: Sendable, Hashable {
@@ -49,7 +52,7 @@ package enum ONNXExporter {
         let source = quantization == .symmetric ? try SymmetricGrids.applied(to: graph) : graph
         var export = ONNXExport(source, isSymmetric: quantization == .symmetric, opset: opset(of: source))
         var model = ONNXModelProto()
-        model.irVersion = irVersion
+        model.irVersion = irVersion(opset: export.opset)
         model.producerName = "ounce"
         model.producerVersion = producerVersion
         var version = ONNXOperatorSetIdProto()

@@ -21,6 +21,7 @@ enum SymmetricGrids {
                 result[id].type = TensorType(.int8, constant.shape)
                 result[id].encoding = .affine(symmetric.grid)
             } else if !graph.inputs.contains(id) {
+                result[id].type = TensorType(.int8, graph[id].shape)
                 result[id].encoding = .affine(grid(covering: affine, graph[id].dtype))
             }
         }
