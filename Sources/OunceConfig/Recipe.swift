@@ -22,6 +22,7 @@ package struct Recipe: Sendable, Hashable {
             steps: steps.map { step in
                 switch step {
                 case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
+                case .fineTune: step
                 }
             })
     }
@@ -33,10 +34,12 @@ package struct Recipe: Sendable, Hashable {
 
 package enum RecipeStep: Sendable, Hashable {
     case quantize(Quantization)
+    case fineTune(FineTuning)
 
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
+        case .fineTune(let tuning): .map(["fine_tune": tuning.canonical])
         }
     }
 }

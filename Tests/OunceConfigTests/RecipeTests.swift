@@ -37,12 +37,12 @@ import Testing
         #expect(percentile?.steps == [.quantize(Quantization(calibration: .percentile(99.99)))])
     }
 
-    @Test(arguments: ["prune", "low_rank", "binarize", "fine_tune"])
+    @Test(arguments: ["prune", "low_rank", "binarize"])
     func saysWhichStepsThisVersionDoesNotApply(step: String) {
         #expect(
             recipe("name: x\nsteps:\n  - \(step): {}\n").errors == [
                 "f:3:5: the step '\(step)' is not applied by this version of Ounce; "
-                    + "remove it; this version applies quantize"
+                    + "remove it; this version applies quantize or fine_tune"
             ])
     }
 
@@ -50,7 +50,7 @@ import Testing
         (
             "quantise: {weights: int8}",
             "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
-                + "(this version applies quantize)"
+                + "(this version applies quantize or fine_tune)"
         ),
         ("quantize: {weights: int4}", "f:1:39: 'weights' cannot be 'int4'; did you mean 'int8'? (it takes int8)"),
         ("quantize: {activations: int8}", "f:1:29: 'quantize' lacks the key 'weights'; add 'weights: …'"),
@@ -114,5 +114,67 @@ import Testing
     @Test func globTakesNoExponentialTime() {
         let pattern = String(repeating: "*a", count: 120) + "b"
         #expect(!GlobPattern(pattern).matches(String(repeating: "a", count: 4000)))
+    }
+}
+
+@Suite struct FineTuningTests {
+    @Test func decodesEveryKey() throws {
+        let (value, errors) = recipe(
+            """
+            name: mine
+            steps:
+              - fine_tune:
+                  epochs: 2.5
+                  loss: cross_entropy
+                  optimizer: sgd
+                  learning_rate: 0.01
+                  schedule: step
+                  warmup: 10%
+                  batch_size: 32
+                  weight_decay: 0.0001
+                  clip: 0
+                  augment: {shift: 4, flip: true, noise: 0.1, time_mask: 3}
+                  seed: 7
+                  layers: ['conv*']
+                  freeze: [conv1]
+            """)
+        #expect(errors == [])
+        guard case .fineTune(let step) = try #require(value?.steps.first) else { return }
+        #expect(
+            step
+                == FineTuning(
+                    epochs: 2.5, loss: .crossEntropy, optimizer: .sgd, learningRate: 0.01, schedule: .step,
+                    warmup: 0.1, batchSize: 32, weightDecay: 0.0001, clip: 0,
+                    augmentation: .init(shift: 4, flip: true, noise: 0.1, timeMask: 3), seed: 7,
+                    layers: [GlobPattern("conv*")], freeze: [GlobPattern("conv1")]))
+        #expect(step.covers(layer: "conv2") && !step.covers(layer: "conv1") && !step.covers(layer: "fc"))
+    }
+
+    @Test func defaultsAndSnapshots() throws {
+        let value = try #require(recipe("{name: x, steps: [fine_tune: {}]}").value)
+        #expect(value.steps == [.fineTune(FineTuning())])
+        let steps: [RecipeStep] = [
+            .fineTune(
+                FineTuning(
+                    epochs: 0.5, loss: .mse, weightDecay: 1e-5, augmentation: .init(shift: 2),
+                    layers: [GlobPattern("*")],
+                    freeze: [GlobPattern("a")])),
+            .fineTune(FineTuning(temperature: 4)),
+        ]
+        let original = Recipe(name: "two", steps: steps)
+        let again = try #require(recipe(ConfigSnapshot.yaml(original)).value)
+        #expect(again.canonicalHash == original.canonicalHash)
+        #expect(again.canonicalHash != value.canonicalHash)
+    }
+
+    @Test(arguments: [
+        ("{epochs: 0}", "'epochs' is '0', out of range"), ("{loss: hinge}", "'loss' cannot be 'hinge'"),
+        ("{loss: mse, temperature: 3}", "'temperature' has no effect"), ("{batch_size: 0}", "'batch_size' is 0"),
+        ("{augment: {rotate: 3}}", "unknown key 'rotate'"), ("{warmup: 120%}", "'warmup' is '120%', out of range"),
+        ("{learning_rate: fast}", "'learning_rate' must be a number"), ("{layers: []}", "'layers' has 0 items"),
+    ])
+    func saysWhatIsWrong(text: String, message: String) {
+        let errors = recipe("{name: x, steps: [fine_tune: \(text)]}").errors
+        #expect(errors.count == 1 && errors[0].contains(message), "\(errors)")
     }
 }

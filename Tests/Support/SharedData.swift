@@ -23,6 +23,7 @@ package struct SharedData: Sendable {
             let rows: [Int]?
         }
         package struct Splits: Decodable, Sendable {
+            package let train: Split?
             package let calib: Split?
             package let dev: Split?
         }
