@@ -1,7 +1,8 @@
 // The one list of kernels. KERNEL(name, FAMILY, ISA, how): `ounce_<name>` is its run function; `how` names supports,
 // packed_size, pack, scratch_size and units (shared by the kernels of a family that pack alike). Within a family the
-// later entry is preferred where nothing has been measured.
+// later entry is preferred where nothing has been measured: kernels for weights of some kind stand before those for all.
 KERNEL(conv_f32_scalar, CONV_F32, SCALAR, CONV_F32_PLAIN)
+KERNEL(conv_s8_scalar_sparse, CONV_S8, SCALAR, CONV_S8_SPARSE_PLAIN)
 KERNEL(conv_s8_scalar, CONV_S8, SCALAR, CONV_S8_PLAIN)
 KERNEL(dwconv_f32_scalar, DWCONV_F32, SCALAR, CONV_F32_PLAIN)
 KERNEL(dwconv_s8_scalar, DWCONV_S8, SCALAR, CONV_S8_PLAIN)
@@ -20,8 +21,13 @@ KERNEL(dequantize_scalar, DEQUANTIZE, SCALAR, QUANTIZE)
 KERNEL(copy_scalar, COPY, SCALAR, COPY)
 
 #if defined(__x86_64__)
+KERNEL(conv_f32_avx2_sparse, CONV_F32, AVX2, CONV_F32_SPARSE)
+KERNEL(conv_f32_avx512vnni_sparse, CONV_F32, AVX512VNNI, CONV_F32_SPARSE)
 KERNEL(conv_f32_avx2, CONV_F32, AVX2, CONV_F32_TILE)
 KERNEL(conv_f32_avx512vnni, CONV_F32, AVX512VNNI, CONV_F32_TILE)
+KERNEL(conv_s8_avx2_sparse, CONV_S8, AVX2, CONV_S8_SPARSE_WORDS)
+KERNEL(conv_s8_avxvnni_sparse, CONV_S8, AVXVNNI, CONV_S8_SPARSE_UNSIGNED)
+KERNEL(conv_s8_avx512vnni_sparse, CONV_S8, AVX512VNNI, CONV_S8_SPARSE_UNSIGNED)
 KERNEL(conv_s8_avx2, CONV_S8, AVX2, CONV_S8_PAIRS)
 KERNEL(conv_s8_avxvnni, CONV_S8, AVXVNNI, CONV_S8_DOT_UNSIGNED)
 KERNEL(conv_s8_avx512vnni, CONV_S8, AVX512VNNI, CONV_S8_DOT_UNSIGNED)
@@ -55,6 +61,9 @@ KERNEL(dequantize_avx512vnni, DEQUANTIZE, AVX512VNNI, QUANTIZE)
 #endif
 
 #if defined(__aarch64__)
+KERNEL(conv_f32_neon_sparse, CONV_F32, NEON, CONV_F32_SPARSE)
+KERNEL(conv_s8_neon_sparse, CONV_S8, NEON, CONV_S8_SPARSE_WORDS)
+KERNEL(conv_s8_neondot_sparse, CONV_S8, NEONDOT, CONV_S8_SPARSE)
 KERNEL(conv_f32_neon, CONV_F32, NEON, CONV_F32_TILE)
 KERNEL(conv_s8_neon, CONV_S8, NEON, CONV_S8_SINGLE)
 KERNEL(conv_s8_neondot, CONV_S8, NEONDOT, CONV_S8_DOT)

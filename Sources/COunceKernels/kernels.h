@@ -23,6 +23,21 @@
         ounce_conv_tile_units
 #define HOW_CONV_S8_SINGLE \
     ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_SPARSE_PLAIN                                                                           \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+        ounce_conv_s8_sparse_offsets_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE                                                                                \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+        ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE_UNSIGNED                                                                                \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_unsigned_pack, \
+        ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE_WORDS                                                                          \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+        ounce_conv_s8_sparse_words_scratch, ounce_conv_sparse_units
+#define HOW_CONV_F32_SPARSE                                                                                  \
+    ounce_conv_f32_sparse_supports, ounce_conv_f32_sparse_size, ounce_conv_f32_sparse_pack, \
+        ounce_conv_f32_sparse_scratch, ounce_conv_sparse_units
 #define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_tile_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, \
@@ -45,42 +60,54 @@
 #define HOW_QUANTIZE NULL, NULL, NULL, NULL, ounce_quantize_units
 #define HOW_COPY NULL, NULL, NULL, NULL, ounce_copy_units
 
-size_t ounce_conv_f32_plain_size(const void *params);
+size_t ounce_conv_f32_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_plain_size(const void *params);
+size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_pixels(const void *params);
 bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_conv_f32_tile_size(const void *params);
+size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_dot_size(const void *params);
+size_t ounce_conv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_dot_unsigned_size(const void *params);
+size_t ounce_conv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_pairs_size(const void *params);
+size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_single_size(const void *params);
+size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_scratch(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
-size_t ounce_dwconv_f32_size(const void *params);
+bool ounce_conv_s8_sparse_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_sparse_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_sparse_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_sparse_bytes_scratch(const void *params);
+size_t ounce_conv_s8_sparse_words_scratch(const void *params);
+size_t ounce_conv_s8_sparse_offsets_scratch(const void *params);
+bool ounce_conv_f32_sparse_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_f32_sparse_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_f32_sparse_scratch(const void *params);
+int64_t ounce_conv_sparse_units(const void *params);
+size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);
 bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_dot_unsigned_size(const void *params);
+size_t ounce_dwconv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_unsigned_units(const void *params);
 void ounce_dwconv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_dwconv_s8_dot_size(const void *params);
+size_t ounce_dwconv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_units(const void *params);
 void ounce_dwconv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_dwconv_s8_pairs_size(const void *params);
+size_t ounce_dwconv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_pairs_scratch(const void *params);
 int64_t ounce_dwconv_s8_pairs_units(const void *params);
 void ounce_dwconv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 bool ounce_dwconv_s8_taps_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_taps_size(const void *params);
+size_t ounce_dwconv_s8_taps_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_taps_scratch(const void *params);
 void ounce_dwconv_s8_taps_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_pool_units(const void *params);

@@ -80,6 +80,7 @@ typedef struct {
     int64_t out_image, out_row, out_pixel;
     float min, max;                             // float: clamp of the result
     int32_t in_zero, out_zero, out_min, out_max;  // int8: zero points, clamp of the quantised result
+    int32_t in_ternary;                           // int8: every input element is -1, 0 or 1
 } ounce_conv_params;
 
 // What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
@@ -199,8 +200,8 @@ typedef struct {
     ounce_isa isa;
     // Whether this kernel can do the step (NULL: always). `weights` is NULL for families that pack nothing.
     bool (*supports)(const void *params, const ounce_conv_weights *weights);
-    // Bytes of packed weights (NULL: packs nothing).
-    size_t (*packed_size)(const void *params);
+    // Bytes of packed weights (NULL: packs nothing); sparse kernels look at the weights.
+    size_t (*packed_size)(const void *params, const ounce_conv_weights *weights);
     void (*pack)(const void *params, const ounce_conv_weights *weights, void *packed);
     // Bytes of scratch that each thread needs (NULL: none).
     size_t (*scratch_size)(const void *params);

@@ -128,7 +128,7 @@ final class Plan: Sendable {
         guard let size = kernel.entry.pointee.packed_size, let pack = kernel.entry.pointee.pack else { return nil }
         let key = "\(step.packingKey) \(kernel.name)"
         if let known = weights[key] { return known }
-        let bytes = Int(clamping: size(step.parameters.pointer))
+        let bytes = Int(clamping: source.withPointers { size(step.parameters.pointer, $0) })
         try check(bytes, limit: limit, what: "the weights of \(step.node)")
         let packed = PackedWeights(byteCount: bytes)
         source.withPointers { pack(step.parameters.pointer, $0, packed.bytes.baseAddress) }
