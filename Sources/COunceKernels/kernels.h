@@ -38,6 +38,18 @@
 #define HOW_CONV_F32_SPARSE                                                                                  \
     ounce_conv_f32_sparse_supports, ounce_conv_f32_sparse_size, ounce_conv_f32_sparse_pack, \
         ounce_conv_f32_sparse_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_XNOR_PLAIN \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_plain_size, ounce_conv_s8_xnor_plain_pack, \
+        ounce_conv_s8_xnor_scratch, ounce_conv_pixels
+#define HOW_CONV_S8_XNOR_WORDS \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, \
+        ounce_conv_s8_xnor_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_XNOR_BYTES \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, \
+        ounce_conv_s8_xnor_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_XNOR_TABLE \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, \
+        ounce_conv_s8_xnor_table_scratch, ounce_conv_tile_units
 #define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_tile_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, \
@@ -90,6 +102,17 @@ size_t ounce_conv_f32_sparse_size(const void *params, const ounce_conv_weights *
 void ounce_conv_f32_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_f32_sparse_scratch(const void *params);
 int64_t ounce_conv_sparse_units(const void *params);
+bool ounce_conv_s8_xnor_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_xnor_plain_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_words_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_words_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_bytes_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_bytes_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_table_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_scratch(const void *params);
+size_t ounce_conv_s8_xnor_table_scratch(const void *params);
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);

@@ -21,11 +21,16 @@ package struct RuntimeOptions: Sendable, Hashable {
     package var threads: Int
     /// Most bytes that weights, plans and arenas may take together; nil is no limit.
     package var memoryLimit: Int?
+    package var selection: KernelSelection
 
-    package init(allowedISAs: Set<String>? = nil, threads: Int = 1, memoryLimit: Int? = nil) {
+    package init(
+        allowedISAs: Set<String>? = nil, threads: Int = 1, memoryLimit: Int? = nil,
+        selection: KernelSelection = .tableOrder
+    ) {
         self.allowedISAs = allowedISAs
         self.threads = threads
         self.memoryLimit = memoryLimit
+        self.selection = selection
     }
 }
 
@@ -196,8 +201,7 @@ package final class Model: Sendable {
             throw RuntimeError(.invalidInput, error.description)
         }
         let plan = try Plan(
-            graph: bound, isas: isas, threads: options.threads, memoryLimit: options.memoryLimit,
-            weights: &state.weights)
+            graph: bound, isas: isas, options: options, weights: &state.weights)
         if state.plans.count >= Self.maximumPlans {
             let dropped = state.plans.removeFirst()
             state.sessionBytes -= dropped.idle.reduce(0) { $0 + $1.byteCount }

@@ -26,6 +26,8 @@ struct PlannedStep: Sendable {
     /// Threads that it is split over.
     let threads: Int
     let macs: Int
+    /// What candidate kernels took where they were measured, fastest first.
+    var timings: [KernelTiming] = []
 }
 
 /// A model prepared for one set of input shapes: immutable, shared by the sessions that run it.
@@ -46,23 +48,26 @@ final class Plan: Sendable {
     /// - Parameter graph: with static shapes.
     /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
     init(
-        graph: Graph, isas: InstructionSets, threads: Int, memoryLimit: Int?, weights: inout [String: PackedWeights]
+        graph: Graph, isas: InstructionSets, options: RuntimeOptions, weights: inout [String: PackedWeights]
     ) throws(RuntimeError) {
         let lowering = try Lowering(graph)
         var buffers = lowering.buffers
         guard let arena = MemoryPlanner.plan(&buffers) else {
             throw RuntimeError(.memory, "the tensors of this model do not fit an address space")
         }
-        self.threads = max(1, min(threads, ThreadPool.maximumThreads))
+        let memoryLimit = options.memoryLimit
+        threads = max(1, min(options.threads, ThreadPool.maximumThreads))
         try Self.check(arena, limit: memoryLimit, what: "intermediate tensors")
         var scratch = 0
         var planned: [PlannedStep] = []
+        var tuner = KernelTuner(options.selection)
         for step in lowering.steps {
             planned.append(
                 try Self.plan(
-                    step, isas: isas, threads: self.threads, memoryLimit: memoryLimit, weights: &weights,
-                    scratch: &scratch))
+                    step, isas: isas, threads: threads, memoryLimit: memoryLimit, buffers: buffers, tuner: &tuner,
+                    weights: &weights, scratch: &scratch))
         }
+        tuner.finish()
         steps = planned
         self.buffers = buffers
         arenaBytes = arena
@@ -71,7 +76,7 @@ final class Plan: Sendable {
         outputBuffers = lowering.outputBuffers
         outputTypes = graph.outputs.map { graph[$0].type }
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
-        try Self.check(arena + packed + scratchBytes * self.threads, limit: memoryLimit, what: "weights and tensors")
+        try Self.check(arena + packed + scratchBytes * threads, limit: memoryLimit, what: "weights and tensors")
     }
 
     private static func check(_ bytes: Int, limit: Int?, what: String) throws(RuntimeError) {
@@ -83,8 +88,8 @@ final class Plan: Sendable {
     }
 
     private static func plan(
-        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?,
-        weights: inout [String: PackedWeights], scratch: inout Int
+        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
+        tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
         func split(_ units: Int) -> Int {
             max(1, min(threads, units, step.cost / minimumCostPerThread))
@@ -102,22 +107,37 @@ final class Plan: Sendable {
                         KernelTable.candidates(family, params: params, weights: $0, isas: isas)
                     }
                 } ?? KernelTable.candidates(family, params: params, weights: nil, isas: isas)
-            guard let kernel = kernels.last, let run = kernel.entry.pointee.run,
-                let units = kernel.entry.pointee.units
-            else {
+            guard let preferred = kernels.last else {
                 throw RuntimeError(
                     .unsupported,
                     "\(step.node): no kernel of \(String(cString: ounce_family_name(family))) takes this step")
             }
+            let choice = tuner.choose(
+                step, among: kernels, preferred: preferred, inputBytes: byteCount(of: step.inputs.first, buffers),
+                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
+            let kernel = choice.kernel
+            guard let run = kernel.entry.pointee.run, let units = kernel.entry.pointee.units else {
+                throw RuntimeError(.unsupported, "\(step.node): the kernel \(kernel.name) is incomplete")
+            }
             var packed: PackedWeights?
             if let stepWeights = step.weights {
+                if let known = choice.packed { weights["\(step.packingKey) \(kernel.name)"] = known }
                 packed = try pack(step, stepWeights, kernel, limit: memoryLimit, into: &weights)
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
             let count = Int(clamping: units(params))
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs)
+                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs,
+                timings: choice.timings)
+        }
+    }
+
+    private static func byteCount(of operand: Operand??, _ buffers: [PlannedBuffer]) -> Int {
+        switch operand ?? nil {
+        case .buffer(let index): buffers[index].byteCount
+        case .constant(let tensor): tensor.byteCount
+        case nil: 0
         }
     }
 
