@@ -40,13 +40,13 @@
         ounce_conv_f32_sparse_scratch, ounce_conv_sparse_units
 #define HOW_CONV_S8_XNOR_PLAIN \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_plain_size, ounce_conv_s8_xnor_plain_pack, \
-        ounce_conv_s8_xnor_scratch, ounce_conv_pixels
+        ounce_conv_s8_xnor_plain_scratch, ounce_conv_pixels
 #define HOW_CONV_S8_XNOR_WORDS \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, \
-        ounce_conv_s8_xnor_scratch, ounce_conv_tile_units
+        ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_XNOR_BYTES \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, \
-        ounce_conv_s8_xnor_scratch, ounce_conv_tile_units
+        ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_XNOR_TABLE \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, \
         ounce_conv_s8_xnor_table_scratch, ounce_conv_tile_units
@@ -111,7 +111,8 @@ size_t ounce_conv_s8_xnor_bytes_size(const void *params, const ounce_conv_weight
 void ounce_conv_s8_xnor_bytes_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_xnor_table_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_xnor_scratch(const void *params);
+size_t ounce_conv_s8_xnor_plain_scratch(const void *params);
+size_t ounce_conv_s8_xnor_bits_scratch(const void *params);
 size_t ounce_conv_s8_xnor_table_scratch(const void *params);
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);

@@ -28,18 +28,45 @@ OUNCE_INLINE void xnor_gather(const int8_t *in, const conv_shape *s, int8_t *row
 OUNCE_INLINE uint8_t xnor_bits(uint64_t bytes) {
     return (uint8_t)(((bytes & 0x0101010101010101u) * 0x0102040810204080u) >> 56);
 }
+// The signs and the mask of eight inputs.
 OUNCE_INLINE uint8_t xnor_signs(const int8_t *x) { return xnor_bits(LOAD(uint64_t, x) >> 7); }
 OUNCE_INLINE uint8_t xnor_mask(const int8_t *x) { return xnor_bits(LOAD(uint64_t, x)); }
 
-// Bits of a pixel: how many mask bits are set, then for each element of the type a word of signs and one of the mask.
+// The vector kernels make the bits of each input pixel once, in an image in scratch that is laid out like an input with
+// `elements` elements for each pixel and no gaps. What a tile needs is made when the walk comes to it.
 typedef struct {
-    int32_t count;
-    int32_t unused;
-} xnor_head;
-
-// Packed weights for vectors of output channels: panels as for int8 (tile.h), with `step` bytes for `inputs` inputs.
-OUNCE_INLINE size_t xnor_panel_bytes(const conv_shape *s, int64_t inputs, size_t step) {
-    return PANEL_HEADER + (size_t)ounce_ceil_div(xnor_length(s), inputs) * step;
+    // Of a convolution over that image. Two members mean something else there: `in_zero` is the number of inputs of an
+    // output pixel, `in_ternary` whether some input made so far is 0.
+    ounce_conv_params p;
+    int64_t width, height;
+} xnor_image;
+OUNCE_INLINE xnor_image make_xnor_image(const ounce_conv_params *p, int64_t elements) {
+    xnor_image image = {.p = *p};
+    image.width = (int64_t)(p->out_w - 1) * p->stride_w + (int64_t)(p->kernel_w - 1) * p->dilation_w + 1;
+    image.height = (int64_t)(p->out_h - 1) * p->stride_h + (int64_t)(p->kernel_h - 1) * p->dilation_h + 1;
+    image.p.in_zero = p->kernel_h * p->kernel_w * p->in_c;
+    image.p.in_ternary = 0;
+    image.p.in_c = (int32_t)elements;
+    image.p.in_pixel = elements;
+    image.p.in_row = elements * image.width;
+    image.p.in_image = image.p.in_row * image.height;
+    return image;
 }
+OUNCE_INLINE int64_t xnor_image_elements(const xnor_image *image) { return image->p.in_image * image->p.batch; }
+
+// Eight inputs to a byte: bytes of signs, then as many bytes of the mask; and room to read whole words.
+OUNCE_INLINE int64_t xnor_bit_elements(const ounce_conv_params *p) { return ounce_ceil_div(p->in_c, 8); }
+OUNCE_INLINE int64_t xnor_plane_bytes(const xnor_image *image) { return (xnor_image_elements(image) + 15) & ~(int64_t)7; }
+// Offsets into the table, one for four inputs.
+OUNCE_INLINE int64_t xnor_table_elements(const ounce_conv_params *p) { return 4 * ounce_ceil_div(p->in_c, 16); }
+
+// Packed weights for vectors of output channels: panels as for int8 (tile.h), with `step` bytes for each `elements`
+// elements of a segment of the image.
+OUNCE_INLINE size_t xnor_panel_bytes(const conv_shape *s, int64_t elements, size_t step) {
+    return PANEL_HEADER + (size_t)(s->rows * s->columns * ounce_ceil_div(s->length, elements)) * step;
+}
+
+// Bytes of the table of the table kernel, before its panels.
+#define XNOR_TABLE_BYTES 4096
 
 #endif

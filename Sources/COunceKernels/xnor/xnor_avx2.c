@@ -14,9 +14,13 @@ TARGET("avx2,fma")
 #define TILE_NARROW 4
 #define TILE_GROUP 4
 #define TILE_VARIANTS(V) V(1, 1) V(2, 1) V(4, 1) V(1, 2) V(2, 2) V(4, 2) V(1, 3) V(2, 3) V(1, 4) V(2, 4)
-#define TABLE_BYTES 4096
-// Steps whose int8 sums (at most 8 in size for each) cannot overflow.
-#define STEPS_OF_INT8 15
+#define XNOR_ELEMENTS xnor_table_elements
+#define XNOR_GROUP 16
+#define XNOR_STEP 2
+#define XNOR_STEP_BYTES 32
+#define XNOR_BEFORE XNOR_TABLE_BYTES
+// Steps whose int8 sums (at most 4 in size for each) cannot overflow.
+#define STEPS_OF_INT8 30
 
 #include "../conv/tile_body.h"
 
@@ -26,44 +30,51 @@ OUNCE_INLINE __m256i rows(const char *table, const uint16_t *x) {
     return _mm256_inserti128_si256(low, _mm_load_si128((const __m128i *)(table + x[1])), 1);
 }
 
+// Adds the int8 sums of both halves of the inputs to sixteen int16 sums.
+OUNCE_INLINE __m256i widen_add(__m256i sum, __m256i acc) {
+    const __m256i a = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(acc));
+    const __m256i b = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(acc, 1));
+    return _mm256_add_epi16(sum, _mm256_add_epi16(a, b));
+}
+
 OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     // The table stands before the first panel.
-    const char *table = t->panel - (t->p->out_c - t->channels) / OUNCE_LANES * (int64_t)t->panel_bytes - TABLE_BYTES;
-    const __m256i half = _mm256_set1_epi8(15);
+    const char *table = t->panel - (t->p->out_c - t->channels) / OUNCE_LANES * (int64_t)t->panel_bytes -
+                        XNOR_TABLE_BYTES;
     __m256i sum[TILE_PIXELS][TILE_PANELS];
     OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
         OUNCE_UNROLL for (int n = 0; n < panels; n++) sum[m][n] = _mm256_setzero_si256();
     }
     const char *w = t->panel + PANEL_HEADER;
-    const int64_t steps = ounce_ceil_div(xnor_length(t->shape), 16);
-    for (int64_t first = 0; first < steps; first += STEPS_OF_INT8) {
-        const int64_t last = ounce_min64(steps, first + STEPS_OF_INT8);
-        __m256i acc[TILE_PIXELS][TILE_PANELS];
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm256_setzero_si256();
-        }
-        for (int64_t step = first; step < last; step++, w += 32) {
-            __m256i low[TILE_PANELS], high[TILE_PANELS];
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                const __m256i signs = LOAD(__m256i, w + (size_t)n * t->panel_bytes);
-                low[n] = _mm256_and_si256(signs, half);
-                high[n] = _mm256_and_si256(_mm256_srli_epi16(signs, 4), half);
-            }
-            OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                const __m256i a = rows(table, t->x[m] + 4 * step), b = rows(table, t->x[m] + 4 * step + 2);
-                OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                    acc[m][n] = _mm256_add_epi8(acc[m][n], _mm256_shuffle_epi8(a, low[n]));
-                    acc[m][n] = _mm256_add_epi8(acc[m][n], _mm256_shuffle_epi8(b, high[n]));
+    const conv_shape s = *t->shape;
+    __m256i acc[TILE_PIXELS][TILE_PANELS];
+    int used = STEPS_OF_INT8;
+    for (int64_t row = 0; row < s.rows; row++) {
+        for (int64_t column = 0; column < s.columns; column++) {
+            const int64_t from = row * s.row_step + column * s.column_step;
+            for (int64_t k = from; k < from + s.length; k += 2, w += 32, used++) {
+                if (used == STEPS_OF_INT8) {
+                    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                        OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                            if (w > t->panel + PANEL_HEADER) sum[m][n] = widen_add(sum[m][n], acc[m][n]);
+                            acc[m][n] = _mm256_setzero_si256();
+                        }
+                    }
+                    used = 0;
+                }
+                __m256i signs[TILE_PANELS];
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) signs[n] = LOAD(__m256i, w + (size_t)n * t->panel_bytes);
+                OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                    const __m256i two = rows(table, t->x[m] + k);
+                    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                        acc[m][n] = _mm256_add_epi8(acc[m][n], _mm256_shuffle_epi8(two, signs[n]));
+                    }
                 }
             }
         }
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                const __m256i a = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(acc[m][n]));
-                const __m256i b = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(acc[m][n], 1));
-                sum[m][n] = _mm256_add_epi16(sum[m][n], _mm256_add_epi16(a, b));
-            }
-        }
+    }
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        OUNCE_UNROLL for (int n = 0; n < panels; n++) sum[m][n] = widen_add(sum[m][n], acc[m][n]);
     }
     const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
     typedef int16_t v16h __attribute__((vector_size(32)));
@@ -80,41 +91,26 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     }
 }
 
-// 16 times the code of each four inputs.
-static void codes(const int8_t *row, int64_t padded, uint16_t *to) {
+// 16 times the code of each four inputs. No use is made of whether one is 0.
+OUNCE_INLINE int xnor_make(const int8_t *in, int64_t count, void *scratch, const xnor_image *image, int64_t at) {
+    (void)image;
+    static const int8_t ones[64] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     const __m256i fours = _mm256_set1_epi16(0x0401), sixteens = _mm256_set1_epi32(0x00100001);
-    for (int64_t k = 0; k < padded; k += 32, to += 8) {
-        const __m256i fields = _mm256_and_si256(LOAD(__m256i, row + k), _mm256_set1_epi8(3));
+    uint16_t *to = (uint16_t *)scratch + at;
+    for (int64_t c = 0; c < count; c += 32, to += 8) {
+        const int64_t left = ounce_min64(32, count - c);
+        const __m256i inside = _mm256_and_si256(LOAD(__m256i, ones + 32 - left), _mm256_set1_epi8(3));
+        const __m256i fields = _mm256_and_si256(LOAD(__m256i, in + c), inside);
         const __m256i code = _mm256_madd_epi16(_mm256_maddubs_epi16(fields, fours), sixteens);
         const __m256i offset = _mm256_slli_epi32(code, 4);
         const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(offset, offset), 0x08);
-        _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(packed));
+        if (left > 16) _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(packed));
+        else _mm_storel_epi64((__m128i *)to, _mm256_castsi256_si128(packed));
     }
+    return 0;
 }
 
-void ounce_conv_s8_avx2_xnor(const ounce_call *call, int64_t begin, int64_t end) {
-    const ounce_conv_params *p = call->params;
-    const conv_shape s = make_conv_shape(p);
-    tile_call t = {.panel_bytes = xnor_panel_bytes(&s, 16, 32), .shape = &s, .p = p};
-    const int64_t padded = xnor_padded(&s);
-    int8_t *row = call->scratch;
-    uint16_t *offsets = (uint16_t *)(row + padded);
-    tile_pixels pixels = {.count = 0};
-    const uint16_t *x[TILE_PIXELS];
-    int8_t *out[TILE_PIXELS];
-    for (int64_t unit = begin, current = -1; unit < end; unit++) {
-        if (unit / s.blocks != current) {
-            current = unit / s.blocks;
-            make_tile_pixels(p, &s, current, &pixels);
-            for (int64_t m = 0; m < pixels.count; m++) {
-                xnor_gather((const int8_t *)call->in[0] + pixels.in[m], &s, row);
-                codes(row, padded, offsets + m * padded / 4);
-                x[m] = offsets + m * padded / 4;
-                out[m] = (int8_t *)call->out + pixels.out[m];
-            }
-        }
-        tile_unit(&t, x, out, pixels.count, unit % s.blocks, (const char *)call->packed + TABLE_BYTES);
-    }
-}
+#include "xnor_walk.h"
 TARGET_END
 #endif

@@ -29,29 +29,38 @@ static uint8_t sign_byte(const ounce_conv_params *p, const int8_t *w, int64_t le
     return byte;
 }
 
-static void pack_headers(const ounce_conv_params *p, const ounce_conv_weights *weights, const conv_shape *s, char *to,
-                         size_t panel_bytes) {
-    for (int64_t n = 0; n < s->panels * OUNCE_LANES; n++) {
+static void pack_headers(const ounce_conv_params *p, const ounce_conv_weights *weights, char *to, size_t panel_bytes) {
+    const conv_shape s = make_conv_shape(p);
+    for (int64_t n = 0; n < s.panels * OUNCE_LANES; n++) {
         char *panel = to + (size_t)(n / OUNCE_LANES) * panel_bytes;
         const int inside = n < p->out_c;
-        ((int32_t *)panel)[n % OUNCE_LANES] = inside ? start_value(p, weights, xnor_length(s), n) : 0;
+        ((int32_t *)panel)[n % OUNCE_LANES] = inside ? start_value(p, weights, xnor_length(&s), n) : 0;
         ((float *)panel)[OUNCE_LANES + n % OUNCE_LANES] = inside ? weights->scale[n] : 0;
     }
 }
 
-// [step][16 channels], each a word of `bytes` bytes of signs.
+// Eight weights of channel n: those that meet byte `at` of segment `segment` of an image of bits.
+static uint8_t segment_byte(const ounce_conv_params *p, const int8_t *w, const conv_shape *s, int64_t n, int64_t segment,
+                            int64_t at) {
+    if (n >= p->out_c || at >= s->length) return 0;
+    const int64_t elements = xnor_bit_elements(p), taps = s->length / elements, tap = segment * taps + at / elements;
+    const int64_t all = (int64_t)p->kernel_h * p->kernel_w;
+    return sign_byte(p, w + (n * all + tap) * p->in_c, p->in_c, 0, at % elements * 8);
+}
+
+// [segment][step][16 channels], each a word of `bytes` bytes of signs.
 static void pack_words(const void *params, const ounce_conv_weights *weights, int64_t bytes, char *to) {
     const ounce_conv_params *p = params;
-    const conv_shape s = make_conv_shape(p);
-    const size_t panel_bytes = xnor_panel_bytes(&s, 8 * bytes, (size_t)bytes * OUNCE_LANES);
-    pack_headers(p, weights, &s, to, panel_bytes);
-    for (int64_t panel = 0; panel < s.panels; panel++) {
-        uint8_t *at = (uint8_t *)to + (size_t)panel * panel_bytes + PANEL_HEADER;
-        for (int64_t k = 0; k < xnor_length(&s); k += 8 * bytes) {
-            for (int64_t lane = 0; lane < OUNCE_LANES; lane++) {
-                for (int64_t byte = 0; byte < bytes; byte++) {
-                    const int64_t n = panel * OUNCE_LANES + lane;
-                    *at++ = sign_byte(p, weights->weights, xnor_length(&s), n, k + 8 * byte);
+    const xnor_image image = make_xnor_image(p, xnor_bit_elements(p));
+    const conv_shape s = make_conv_shape(&image.p);
+    const size_t panel_bytes = xnor_panel_bytes(&s, bytes, (size_t)bytes * OUNCE_LANES);
+    pack_headers(p, weights, to, panel_bytes);
+    for (int64_t first = 0; first < p->out_c; first += OUNCE_LANES, to += panel_bytes) {
+        uint8_t *byte = (uint8_t *)to + PANEL_HEADER;
+        for (int64_t segment = 0; segment < s.rows * s.columns; segment++) {
+            for (int64_t at = 0; at < s.length; at += bytes) {
+                for (int64_t i = 0; i < OUNCE_LANES * bytes; i++) {
+                    *byte++ = segment_byte(p, weights->weights, &s, first + i / bytes, segment, at + i % bytes);
                 }
             }
         }
@@ -60,34 +69,41 @@ static void pack_words(const void *params, const ounce_conv_weights *weights, in
 #define WORDS(name, bytes)                                                                                         \
     size_t ounce_conv_s8_xnor_##name##_size(const void *params, const ounce_conv_weights *weights) {               \
         (void)weights;                                                                                             \
-        const conv_shape s = make_conv_shape(params);                                                              \
-        return (size_t)s.panels * xnor_panel_bytes(&s, 8 * bytes, bytes * OUNCE_LANES);                            \
+        const xnor_image image = make_xnor_image(params, xnor_bit_elements(params));                               \
+        const conv_shape s = make_conv_shape(&image.p);                                                            \
+        return (size_t)s.panels * xnor_panel_bytes(&s, bytes, bytes * OUNCE_LANES);                                \
     }                                                                                                              \
     void ounce_conv_s8_xnor_##name##_pack(const void *params, const ounce_conv_weights *weights, void *packed) {   \
         pack_words(params, weights, bytes, packed);                                                                \
     }
 WORDS(words, 4)
 WORDS(bytes, 1)
+size_t ounce_conv_s8_xnor_bits_scratch(const void *params) {
+    const xnor_image image = make_xnor_image(params, xnor_bit_elements(params));
+    return 2 * (size_t)xnor_plane_bytes(&image);
+}
 
-// The inputs of a pixel as bytes and as bits, for a tile of them.
-size_t ounce_conv_s8_xnor_scratch(const void *params) {
-    const conv_shape s = make_conv_shape(params);
-    return (size_t)xnor_padded(&s) + TILE_PIXELS * (sizeof(xnor_head) + 2 * (size_t)xnor_padded(&s) / 8);
+// The sign of four weights of channel n that meet element `at` of an image of offsets.
+static uint8_t table_signs(const ounce_conv_params *p, const int8_t *w, const conv_shape *s, int64_t n, int64_t segment,
+                           int64_t at) {
+    if (n >= p->out_c) return 0;
+    const int64_t elements = xnor_table_elements(p), taps = s->length / elements, tap = segment * taps + at / elements;
+    const int64_t all = (int64_t)p->kernel_h * p->kernel_w;
+    return sign_byte(p, w + (n * all + tap) * p->in_c, p->in_c, 0, at % elements * 4) & 15;
 }
 
 // The table kernel: sums of four inputs for each pattern of four weight signs, for each of 256 codes of four inputs (two
-// bits each: 0, 1 and 3 for -1); then the panels, whose steps hold the signs of sixteen inputs, four in each half byte:
-// [first eight or last eight of two halves][16 channels].
-#define TABLE_BYTES 4096
+// bits each: 0, 1 and 3 for -1); then the panels: [segment][two elements of the image][16 channels], each the signs of
+// four weights.
 size_t ounce_conv_s8_xnor_table_size(const void *params, const ounce_conv_weights *weights) {
     (void)weights;
-    const conv_shape s = make_conv_shape(params);
-    return TABLE_BYTES + (size_t)s.panels * xnor_panel_bytes(&s, 16, 32);
+    const xnor_image image = make_xnor_image(params, xnor_table_elements(params));
+    const conv_shape s = make_conv_shape(&image.p);
+    return XNOR_TABLE_BYTES + (size_t)s.panels * xnor_panel_bytes(&s, 2, 32);
 }
 
 void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights *weights, void *packed) {
     const ounce_conv_params *p = params;
-    const conv_shape s = make_conv_shape(p);
     int8_t *table = packed;
     for (int code = 0; code < 256; code++) {
         for (int signs = 0; signs < 16; signs++) {
@@ -99,17 +115,17 @@ void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights 
             *table++ = (int8_t)sum;
         }
     }
-    const size_t panel_bytes = xnor_panel_bytes(&s, 16, 32);
-    pack_headers(p, weights, &s, (char *)table, panel_bytes);
-    for (int64_t panel = 0; panel < s.panels; panel++) {
-        uint8_t *at = (uint8_t *)table + (size_t)panel * panel_bytes + PANEL_HEADER;
-        for (int64_t k = 0; k < xnor_length(&s); k += 16) {
-            for (int64_t half = 0; half < 2; half++) {
+    const xnor_image image = make_xnor_image(p, xnor_table_elements(p));
+    const conv_shape s = make_conv_shape(&image.p);
+    const size_t panel_bytes = xnor_panel_bytes(&s, 2, 32);
+    char *to = (char *)table;
+    pack_headers(p, weights, to, panel_bytes);
+    for (int64_t first = 0; first < p->out_c; first += OUNCE_LANES, to += panel_bytes) {
+        uint8_t *byte = (uint8_t *)to + PANEL_HEADER;
+        for (int64_t segment = 0; segment < s.rows * s.columns; segment++) {
+            for (int64_t at = 0; at < s.length; at++) {
                 for (int64_t lane = 0; lane < OUNCE_LANES; lane++) {
-                    const int64_t n = panel * OUNCE_LANES + lane;
-                    const uint8_t low = sign_byte(p, weights->weights, xnor_length(&s), n, k + 4 * half);
-                    const uint8_t high = sign_byte(p, weights->weights, xnor_length(&s), n, k + 8 + 4 * half);
-                    *at++ = (uint8_t)((low & 15) | (high & 15) << 4);
+                    *byte++ = table_signs(p, weights->weights, &s, first + lane, segment, at);
                 }
             }
         }
@@ -117,8 +133,13 @@ void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights 
 }
 
 size_t ounce_conv_s8_xnor_table_scratch(const void *params) {
+    const xnor_image image = make_xnor_image(params, xnor_table_elements(params));
+    return (size_t)xnor_image_elements(&image) * sizeof(uint16_t);
+}
+
+size_t ounce_conv_s8_xnor_plain_scratch(const void *params) {
     const conv_shape s = make_conv_shape(params);
-    return (size_t)xnor_padded(&s) * (1 + TILE_PIXELS / 2);
+    return (size_t)xnor_padded(&s) * 5 / 4;
 }
 
 // Portable: for each channel its start value and scale, then its signs in words of 64.
