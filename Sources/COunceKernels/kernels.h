@@ -50,6 +50,18 @@
 #define HOW_CONV_S8_XNOR_TABLE \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, \
         ounce_conv_s8_xnor_table_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_W4 \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W4_UNSIGNED \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_unsigned_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W4_BIASED \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_biased_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2 \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2_UNSIGNED \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2_BIASED \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, NULL, ounce_conv_tile_units
 #define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_tile_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, \
@@ -114,6 +126,16 @@ void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights 
 size_t ounce_conv_s8_xnor_plain_scratch(const void *params);
 size_t ounce_conv_s8_xnor_bits_scratch(const void *params);
 size_t ounce_conv_s8_xnor_table_scratch(const void *params);
+void ounce_conv_s8_w4_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w4_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w4_biased_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_conv_s8_w4_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_w4_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_w2_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w2_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w2_biased_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_conv_s8_w2_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);

@@ -109,6 +109,11 @@ void set_weights(step *s, weights_kind kind) {
         const int high = kind == WEIGHTS_4_BITS ? 7 : kind == WEIGHTS_2_BITS ? 1 : 127;
         for (size_t i = 0; i < count; i++) w[i] = (int8_t)random_int(high == 127 ? -127 : -high - 1, high);
         for (size_t i = 0; i < count && kind == WEIGHTS_1_BIT; i++) w[i] = random_int(0, 1) ? 1 : -1;
+        const int most = high == 127 || random_int(0, 1) ? 1 : 127 / (high + 1);
+        for (size_t i = 0, factor = 1; i < count; i++) {
+            if (i % channel % 32 == 0) factor = (size_t)random_int(1, most);
+            w[i] = (int8_t)(w[i] * (int)factor);
+        }
     }
     if (is_int8 && kind == WEIGHTS_1_BIT) {
         const int low = random_int(0, 1) ? -1 : 0;

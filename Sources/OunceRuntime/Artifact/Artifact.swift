@@ -6,7 +6,7 @@ import OunceGraph
 ///
 /// Layout, little-endian: a header of 64 bytes (magic, version, header size, file size, SHA-256 of all that follows), a table
 /// of sections (kind, offset, length), then the sections: the graph, the self-checks, provenance and report as JSON, and the
-/// tensors' data, each tensor on a boundary of 64 bytes.
+/// tensors' data, each tensor on a boundary of 64 bytes, as it is or packed (`TensorPacking`).
 package struct Artifact: Sendable {
     package var graph: Graph
     package var provenance: Provenance
@@ -22,7 +22,7 @@ package struct Artifact: Sendable {
     }
 
     static let magic: [UInt8] = [0x4F, 0x55, 0x4E, 0x43, 0x45, 0x0D, 0x0A, 0x1A]
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let headerSize = 64
 
     enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
@@ -175,7 +175,7 @@ extension Artifact {
         var reader = ByteReader(bytes, what: "the self-check")
         return try reader.list(width: 8) { (reader: inout ByteReader) throws(RuntimeError) -> SelfCheck in
             func tensors(_ reader: inout ByteReader) throws(RuntimeError) -> [Tensor] {
-                try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
+                try reader.list(width: 22) { (reader: inout ByteReader) throws(RuntimeError) in
                     try GraphCoding.tensor(&reader, data: data)
                 }
             }

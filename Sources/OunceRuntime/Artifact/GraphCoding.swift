@@ -4,12 +4,12 @@ import OunceGraph
 struct DataSection {
     private(set) var bytes: [UInt8] = []
 
-    /// Appends the tensor's bytes and returns where they start.
-    mutating func append(_ tensor: Tensor) -> Int {
+    /// Appends a tensor's bytes and returns where they start.
+    mutating func append(_ content: some Collection<UInt8>) -> Int {
         let padding = (64 - bytes.count % 64) % 64
         bytes.append(contentsOf: [UInt8](repeating: 0, count: padding))
-        bytes.append(contentsOf: tensor.bytes)
-        return bytes.count - tensor.byteCount
+        bytes.append(contentsOf: content)
+        return bytes.count - content.count
     }
 
     /// Room for kernels to read past the last tensor.
@@ -88,18 +88,27 @@ enum GraphCoding {
     static func encode(_ tensor: Tensor, to writer: inout ByteWriter, data: inout DataSection) {
         writer.put(tensor.dtype.rawValue)
         writer.put(tensor.shape.dims)
-        writer.put(data.append(tensor))
+        let packed = TensorPacking.pack(tensor)
+        writer.put((packed?.packing ?? .raw).rawValue)
+        writer.put(packed?.bytes.count ?? tensor.byteCount)
+        writer.put(packed.map { data.append($0.bytes) } ?? data.append(tensor.bytes))
     }
 
     static func tensor(_ reader: inout ByteReader, data: MappedData) throws(RuntimeError) -> Tensor {
         let dtype = try dtype(&reader)
         let shape = try shape(&reader)
-        let offset = try reader.int()
-        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count, offset % 64 == 0,
-            count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
+        let packing = try OpCoding.raw(TensorPacking.self, &reader)
+        let (length, offset) = (try reader.int(), try reader.int())
+        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count, offset % 64 == 0, length >= 0,
+            length <= data.bytes.count - offset - TensorStorage.slack,
+            packing != .raw || length == count * dtype.byteSize
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
-        let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])
-        let storage = TensorStorage(referring: bytes, owner: data.owner)
+        let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + length)])
+        let unpacked = packing == .raw ? nil : packing.unpacked(bytes, dtype: dtype, shape: shape)
+        guard packing == .raw || unpacked != nil else {
+            throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) is not packed as it says")
+        }
+        let storage = unpacked ?? TensorStorage(referring: bytes, owner: data.owner)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }
