@@ -1,6 +1,6 @@
 // The one list of kernels. KERNEL(name, FAMILY, ISA, how): `ounce_<name>` is its run function; `how` names supports,
 // packed_size, pack, scratch_size and units (shared by the kernels of a family that pack alike). Within a family the
-// later entry is preferred where nothing has been measured: kernels for weights of some kind stand before those for all.
+// later entry is preferred where nothing has been measured; kernels for weights of some kind stand before those for any.
 KERNEL(conv_f32_scalar, CONV_F32, SCALAR, CONV_F32_PLAIN)
 KERNEL(conv_s8_scalar_xnor, CONV_S8, SCALAR, CONV_S8_XNOR_PLAIN)
 KERNEL(conv_s8_scalar_sparse, CONV_S8, SCALAR, CONV_S8_SPARSE_PLAIN)

@@ -10,7 +10,8 @@ enum Preparer {
     /// Most time that goes into choosing kernels, once for each kind of step: the state folder keeps the results.
     private static let measuringSeconds = 1.0
 
-    static func prepare(_ plan: ModelPlan, memoryLimit: Int?, kernelCache: String?) throws(RuntimeError) -> ModelVersion {
+    static func prepare(_ plan: ModelPlan, memoryLimit: Int?, kernelCache: String?) throws(RuntimeError) -> ModelVersion
+    {
         let artifact = try Artifact.open(path: plan.artifact)
         let options = RuntimeOptions(
             allowedISAs: plan.identity.allowedISAs, threads: plan.identity.threads, memoryLimit: memoryLimit,

@@ -2,7 +2,7 @@ import OunceGraph
 
 /// How a tensor's bytes are stored in an artifact: as they are, mapped when the file is opened, or smaller where the
 /// content allows it, unpacked then. Nothing is lost: what kind of numbers they are is read off the numbers.
-enum TensorPacking: UInt8, CaseIterable {
+package enum TensorPacking: UInt8, CaseIterable {
     case raw = 0
     /// int8 of -1 and 1: a bit for each, 1 for -1.
     case signs = 1
@@ -19,7 +19,7 @@ enum TensorPacking: UInt8, CaseIterable {
     private static let worthwhile = 0.9
 
     /// The smallest form, and how it is packed.
-    static func pack(_ tensor: Tensor) -> (packing: TensorPacking, bytes: [UInt8])? {
+    package static func pack(_ tensor: Tensor) -> (packing: TensorPacking, bytes: [UInt8])? {
         guard tensor.byteCount >= 256 else { return nil }
         var best: (packing: TensorPacking, bytes: [UInt8])?
         for packing in allCases where packing != .raw {
@@ -42,7 +42,7 @@ enum TensorPacking: UInt8, CaseIterable {
     }
 
     /// The tensor's bytes; nil where `bytes` is not as long as it must be or holds what packing never writes.
-    func unpacked(_ bytes: UnsafeRawBufferPointer, dtype: DType, shape: Shape) -> TensorStorage? {
+    package func unpacked(_ bytes: UnsafeRawBufferPointer, dtype: DType, shape: Shape) -> TensorStorage? {
         guard let count = shape.elementCount, self != .raw else { return nil }
         if self != .sparse1, self != .sparse4, dtype != .int8 { return nil }
         let byteCount = count * dtype.byteSize
@@ -91,7 +91,8 @@ enum TensorPacking: UInt8, CaseIterable {
                 let small = factor == 0 ? 0 : Int(values[index]) / factor
                 guard (low...high).contains(small), factor <= 127 else { return nil }
                 let place = index * bits
-                bytes[groups.count + place / 8] |= UInt8(truncatingIfNeeded: small & (1 << bits - 1)) << UInt8(place % 8)
+                let field = UInt8(truncatingIfNeeded: small & (1 << bits - 1))
+                bytes[groups.count + place / 8] |= field << UInt8(place % 8)
             }
         }
         return bytes

@@ -5,6 +5,8 @@ package enum KernelSelection: Sendable, Hashable {
     /// The fastest of those measured on this device. When `seconds` for the model are used up, the table's order decides
     /// about the rest. With a folder, what was measured is kept there and measured only once.
     case measured(seconds: Double, cacheDirectory: String?)
+    /// For tests: the last kernel whose name ends in this ("sparse", "xnor", "w4"), else the table's order.
+    case variant(String)
 
     /// A second for each model, nothing kept.
     package static let measured = KernelSelection.measured(seconds: 1, cacheDirectory: nil)
@@ -14,4 +16,9 @@ package enum KernelSelection: Sendable, Hashable {
 package struct KernelTiming: Sendable, Hashable, Codable {
     package var kernel: String
     package var microseconds: Double
+
+    package init(kernel: String, microseconds: Double) {
+        self.kernel = kernel
+        self.microseconds = microseconds
+    }
 }

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// The file's name says the CPU and its instruction sets. Each line holds the key of a step and, separated by tabs, kernels
 /// with their microseconds. A file that cannot be read or written only costs measuring again.
-final class KernelTimings: Sendable {
+package final class KernelTimings: Sendable {
     static let shared = KernelTimings()
 
     private struct State {
@@ -16,12 +16,14 @@ final class KernelTimings: Sendable {
     }
     private let state = Mutex(State())
 
+    package init() {}
+
     private static let header = "ounce kernel times 1"
     private static let maximumFileBytes = 1 << 20
     private static let maximumEntries = 4096
 
     /// What is known of a step; nil where it has not been measured.
-    func timings(of key: String, directory: String?) -> [KernelTiming]? {
+    package func timings(of key: String, directory: String?) -> [KernelTiming]? {
         state.withLock { state in
             if let directory, state.loaded.insert(directory).inserted {
                 state.known.merge(Self.read(Self.path(in: directory))) { mine, _ in mine }
@@ -30,14 +32,14 @@ final class KernelTimings: Sendable {
         }
     }
 
-    func add(_ timings: [KernelTiming], for key: String) {
+    package func add(_ timings: [KernelTiming], for key: String) {
         state.withLock { state in
             if state.known.count < Self.maximumEntries { state.known[key] = timings }
         }
     }
 
     /// Writes what is known beside the file and puts it in its place.
-    func save(in directory: String) {
+    package func save(in directory: String) {
         let known = state.withLock { $0.known }
         var text = Self.header + "\n"
         for (key, timings) in known.sorted(by: { $0.key < $1.key }) {
@@ -57,7 +59,7 @@ final class KernelTimings: Sendable {
         }
     }
 
-    static func path(in directory: String) -> String {
+    package static func path(in directory: String) -> String {
         "\(directory)/kernels-\(String(StableHash.of(cpuName + InstructionSets.available.names.joined()), radix: 16))"
     }
 
@@ -70,7 +72,9 @@ final class KernelTimings: Sendable {
             let fields = line.split(separator: "\t")
             let timings = fields.dropFirst().compactMap { field -> KernelTiming? in
                 let parts = field.split(separator: "=")
-                guard parts.count == 2, let time = Double(String(parts[1])), time.isFinite, time >= 0 else { return nil }
+                guard parts.count == 2, let time = Double(String(parts[1])), time.isFinite, time >= 0 else {
+                    return nil
+                }
                 return KernelTiming(kernel: String(parts[0]), microseconds: time)
             }
             if let key = fields.first, timings.count == fields.count - 1 { known[String(key)] = timings }
@@ -94,7 +98,9 @@ final class KernelTimings: Sendable {
         var bytes = [UInt8](repeating: 0, count: limit)
         var count = 0
         while count < limit {
-            let some = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress.map { $0 + count }, limit - count) }
+            let some = bytes.withUnsafeMutableBytes { buffer in
+                Glibc.read(file, buffer.baseAddress.map { $0 + count }, limit - count)
+            }
             guard some > 0 else { break }
             count += some
         }

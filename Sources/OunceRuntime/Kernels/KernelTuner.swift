@@ -35,6 +35,9 @@ struct KernelTuner {
         _ step: LoweredStep, among kernels: [Kernel], preferred: Kernel, inputBytes: Int, outputBytes: Int,
         memoryLimit: Int?
     ) -> Choice {
+        if case .variant(let variant) = selection {
+            return Choice(kernel: kernels.last { $0.variant == variant } ?? preferred)
+        }
         guard case .measured(_, let directory) = selection, let weights = step.weights else {
             return Choice(kernel: preferred)
         }
