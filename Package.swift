@@ -12,7 +12,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         // Lowest first. A module imports only what stands above it here; `.ci/check-imports` holds this.
@@ -20,10 +19,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "OunceGraph"),
-        .target(
-            name: "OunceFormats",
-            dependencies: ["OunceGraph", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
-            exclude: ["ONNX/onnx.proto"]),
+        .target(name: "OunceFormats", dependencies: ["OunceGraph"]),
         .target(
             name: "OunceRuntime",
             dependencies: ["OunceGraph", "COunceKernels", .product(name: "Crypto", package: "swift-crypto")]),
@@ -56,6 +52,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "OunceTestSupport", dependencies: ["OunceGraph", "OunceFormats"], path: "Tests/Support"),
+        // The bodies of the fuzzers in the nested package Tests/Fuzz, here to replay what they found.
+        .target(
+            name: "OunceFuzzTargets",
+            dependencies: [
+                "OunceFormats", "OunceRuntime", "OunceConfig", "OunceServer",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Tests/Fuzz/Targets"),
+        .testTarget(name: "OunceFuzzTests", dependencies: ["OunceFuzzTargets"]),
         .testTarget(name: "OunceGraphTests", dependencies: ["OunceGraph", "OunceTestSupport"]),
         .testTarget(name: "OunceFormatsTests", dependencies: ["OunceFormats", "OunceTestSupport"]),
         .testTarget(

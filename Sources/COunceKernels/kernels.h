@@ -8,81 +8,82 @@
 #include "kernel_list.h"
 #undef KERNEL
 
-// HOW_<how> of the kernel list: supports, packed_size, pack, scratch_size, units.
-#define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, NULL, ounce_conv_pixels
-#define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, NULL, ounce_conv_pixels
+// HOW_<how> of the kernel list: supports, packed_size, pack, pack_channels (16: a panel), scratch_size, units.
+#define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, 0, NULL, ounce_conv_pixels
+#define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, 0, NULL, ounce_conv_pixels
 #define HOW_CONV_F32_TILE \
-    ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, NULL, ounce_conv_tile_units
+    ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT \
-    ounce_conv_tile_supports, ounce_conv_s8_dot_size, ounce_conv_s8_dot_pack, NULL, ounce_conv_tile_units
+    ounce_conv_tile_supports, ounce_conv_s8_dot_size, ounce_conv_s8_dot_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT_UNSIGNED                                                                        \
-    ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, NULL, \
+    ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, 16, NULL, \
         ounce_conv_tile_units
 #define HOW_CONV_S8_PAIRS                                                                                             \
-    ounce_conv_tile_supports, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, ounce_conv_s8_pairs_scratch, \
-        ounce_conv_tile_units
+    ounce_conv_tile_supports, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, 16, \
+        ounce_conv_s8_pairs_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_SINGLE \
-    ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, NULL, ounce_conv_tile_units
+    ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_SPARSE_PLAIN                                                                           \
-    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
         ounce_conv_s8_sparse_offsets_scratch, ounce_conv_sparse_units
 #define HOW_CONV_S8_SPARSE                                                                                \
-    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
         ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
 #define HOW_CONV_S8_SPARSE_UNSIGNED                                                                                \
-    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_unsigned_pack, \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_unsigned_pack, 0, \
         ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
 #define HOW_CONV_S8_SPARSE_WORDS                                                                          \
-    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
         ounce_conv_s8_sparse_words_scratch, ounce_conv_sparse_units
 #define HOW_CONV_F32_SPARSE                                                                                  \
-    ounce_conv_f32_sparse_supports, ounce_conv_f32_sparse_size, ounce_conv_f32_sparse_pack, \
+    ounce_conv_f32_sparse_supports, ounce_conv_f32_sparse_size, ounce_conv_f32_sparse_pack, 0, \
         ounce_conv_f32_sparse_scratch, ounce_conv_sparse_units
 #define HOW_CONV_S8_XNOR_PLAIN \
-    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_plain_size, ounce_conv_s8_xnor_plain_pack, \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_plain_size, ounce_conv_s8_xnor_plain_pack, 0, \
         ounce_conv_s8_xnor_plain_scratch, ounce_conv_pixels
 #define HOW_CONV_S8_XNOR_WORDS \
-    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, 0, \
         ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_XNOR_BYTES \
-    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, 0, \
         ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_XNOR_TABLE \
-    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, 0, \
         ounce_conv_s8_xnor_table_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_W4 \
-    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_pack, NULL, ounce_conv_tile_units
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W4_UNSIGNED \
-    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_unsigned_pack, NULL, ounce_conv_tile_units
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_unsigned_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W4_BIASED \
-    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_biased_pack, NULL, ounce_conv_tile_units
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_biased_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2 \
-    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_pack, NULL, ounce_conv_tile_units
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2_UNSIGNED \
-    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, NULL, ounce_conv_tile_units
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2_BIASED \
-    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, NULL, ounce_conv_tile_units
-#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, NULL, ounce_dwconv_tile_units
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_tile_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
-    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
         ounce_dwconv_s8_dot_unsigned_scratch, ounce_dwconv_s8_dot_unsigned_units
 #define HOW_DWCONV_S8_DOT \
-    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, 0, \
         ounce_dwconv_s8_dot_scratch, ounce_dwconv_s8_dot_units
 #define HOW_DWCONV_S8_PAIRS \
-    ounce_dwconv_s8_supports, ounce_dwconv_s8_pairs_size, ounce_dwconv_s8_pairs_pack, \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_pairs_size, ounce_dwconv_s8_pairs_pack, 0, \
         ounce_dwconv_s8_pairs_scratch, ounce_dwconv_s8_pairs_units
 #define HOW_DWCONV_S8_TAPS                                                             \
-    ounce_dwconv_s8_taps_supports, ounce_dwconv_s8_taps_size, ounce_dwconv_s8_taps_pack, \
+    ounce_dwconv_s8_taps_supports, ounce_dwconv_s8_taps_size, ounce_dwconv_s8_taps_pack, 0, \
         ounce_dwconv_s8_taps_scratch, ounce_dwconv_tile_units
-#define HOW_POOL NULL, NULL, NULL, NULL, ounce_pool_units
-#define HOW_BINARY NULL, NULL, NULL, NULL, ounce_binary_units
-#define HOW_ADD_S8 NULL, NULL, NULL, NULL, ounce_add_s8_units
-#define HOW_UNARY NULL, NULL, NULL, NULL, ounce_unary_units
-#define HOW_LUT NULL, NULL, NULL, NULL, ounce_lut_units
-#define HOW_SOFTMAX NULL, NULL, NULL, ounce_softmax_scratch, ounce_softmax_units
-#define HOW_QUANTIZE NULL, NULL, NULL, NULL, ounce_quantize_units
-#define HOW_COPY NULL, NULL, NULL, NULL, ounce_copy_units
+#define HOW_POOL NULL, NULL, NULL, 0, NULL, ounce_pool_units
+#define HOW_BINARY NULL, NULL, NULL, 0, NULL, ounce_binary_units
+#define HOW_ADD_S8 NULL, NULL, NULL, 0, NULL, ounce_add_s8_units
+#define HOW_UNARY NULL, NULL, NULL, 0, NULL, ounce_unary_units
+#define HOW_LUT NULL, NULL, NULL, 0, NULL, ounce_lut_units
+#define HOW_SOFTMAX NULL, NULL, NULL, 0, ounce_softmax_scratch, ounce_softmax_units
+#define HOW_QUANTIZE NULL, NULL, NULL, 0, NULL, ounce_quantize_units
+#define HOW_COPY NULL, NULL, NULL, 0, NULL, ounce_copy_units
+#define HOW_MATMUL NULL, NULL, NULL, 0, NULL, ounce_matmul_units
 
 size_t ounce_conv_f32_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
@@ -165,5 +166,6 @@ size_t ounce_softmax_scratch(const void *params);
 int64_t ounce_softmax_units(const void *params);
 int64_t ounce_quantize_units(const void *params);
 int64_t ounce_copy_units(const void *params);
+int64_t ounce_matmul_units(const void *params);
 
 #endif

@@ -17,6 +17,10 @@ package struct DaemonSettings: Sendable, Hashable {
         package let maxConnections: Int
         /// nil: none.
         package let requestTimeout: Duration?
+        /// Sequences that are kept for each model with states.
+        package let maxSequences: Int
+        /// A sequence without a request for so long is over.
+        package let sequenceTimeout: Duration
     }
 
     /// Limits of the child that compresses.
@@ -71,6 +75,10 @@ package struct ModelSettings: Sendable, Hashable {
     package let name: String
     package let origin: Origin
     package let recipe: RecipeChoice
+    /// Extents of the source's inputs that it leaves open; -1 keeps one open.
+    package let shapes: [String: [Int]]
+    /// Inputs of the source that get a fixed number.
+    package let values: [String: Double]
     /// `.npz` or `.npy` files.
     package let calibration: String?
     package let validation: String?
@@ -79,4 +87,6 @@ package struct ModelSettings: Sendable, Hashable {
     package let latencyP99: Duration?
     /// nil: what the profile allows.
     package let threads: Int?
+    /// Outputs that are inputs of the next run, by the input's name.
+    package let states: [String: String]
 }

@@ -17,6 +17,7 @@ extension DaemonSettings {
                 "mode": .integer(Int(server.mode)), "max_request": .integer(server.maxRequest),
                 "max_connections": .integer(server.maxConnections),
                 "request_timeout": .optional(server.requestTimeout) { .time($0) },
+                "max_sequences": .integer(server.maxSequences), "sequence_timeout": .time(server.sequenceTimeout),
             ]),
             "compress": .map([
                 "memory": .optional(compress.memory) { $0.canonical },
@@ -42,6 +43,8 @@ extension ModelSettings {
             }
         return .map([
             "name": .text(name), "origin": originValue, "recipe": recipeValue,
+            "shapes": .map(shapes.mapValues { .list($0.map { .integer($0) }) }),
+            "values": .map(values.mapValues { .real($0) }),
             "calibration": .optional(calibration) { .text($0) }, "validation": .optional(validation) { .text($0) },
             "accuracy": .optional(accuracy) { accuracy in
                 .map([
@@ -50,6 +53,7 @@ extension ModelSettings {
                 ])
             },
             "latency": .optional(latencyP99) { .time($0) }, "threads": .optional(threads) { .integer($0) },
+            "state": .map(states.mapValues { .text($0) }),
         ])
     }
 }

@@ -64,7 +64,10 @@ extension DaemonSettings.Server {
     private static let maxSocketBytes = 107
 
     fileprivate init?(_ field: Field, _ paths: PathResolver) {
-        let keys = ["socket", "group", "mode", "max_request", "max_connections", "request_timeout"]
+        let keys = [
+            "socket", "group", "mode", "max_request", "max_connections", "request_timeout", "max_sequences",
+            "sequence_timeout",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         let socket = fields.required("socket") { field -> String? in
             guard let path = field.text().map(paths.beside) else { return nil }
@@ -79,10 +82,13 @@ extension DaemonSettings.Server {
         let maxRequest = fields.optional("max_request") { $0.bytes(in: 1024...4_294_967_296) }
         let maxConnections = fields.optional("max_connections") { $0.integer(in: 1...65_536) }
         let requestTimeout = fields.optional("request_timeout") { $0.time(in: 1000...86_400_000_000) }
+        let maxSequences = fields.optional("max_sequences") { $0.integer(in: 1...65_536) }
+        let sequenceTimeout = fields.optional("sequence_timeout") { $0.time(in: 1000...86_400_000_000) }
         guard let socket else { return nil }
         self.init(
             socket: socket, group: group, mode: mode ?? 0o660, maxRequest: maxRequest ?? 67_108_864,
-            maxConnections: maxConnections ?? 64, requestTimeout: requestTimeout)
+            maxConnections: maxConnections ?? 64, requestTimeout: requestTimeout,
+            maxSequences: maxSequences ?? 64, sequenceTimeout: sequenceTimeout ?? .seconds(60))
     }
 }
 

@@ -1,12 +1,21 @@
 extension ModelSettings {
     init?(_ field: Field, _ paths: PathResolver, recipesDirectory: String?) {
-        let keys = ["name", "source", "artifact", "recipe", "data", "accuracy", "latency", "threads"]
+        let keys = [
+            "name", "source", "artifact", "shapes", "values", "recipe", "data", "accuracy", "latency", "threads",
+            "state",
+        ]
         guard let fields = field.fields(keys) else { return nil }
         let name = fields.required("name") { $0.name() }
         let source = fields.optional("source") { $0.text().map(paths.find) }
         let artifact = fields.optional("artifact") { $0.text().map(paths.find) }
         let recipe = fields.optional("recipe") {
             RecipeChoice($0, paths, recipesDirectory: recipesDirectory)
+        }
+        let shapes = fields.optional("shapes") { field in
+            field.entries(count: 1...64) { $0.list(count: 1...8) { $0.extent() } }
+        }
+        let values = fields.optional("values") { field in
+            field.entries(count: 1...64) { $0.number(in: -1e15...1e15) }
         }
         let data = fields.optional("data") { $0.fields(["calibration", "validation"]) }
         let calibration = data?.optional("calibration") { $0.text().map(paths.find) }
@@ -16,6 +25,7 @@ extension ModelSettings {
             field.fields(["p99"])?.required("p99") { $0.time(in: 1...3_600_000_000) }
         }
         let threads = fields.optional("threads") { $0.integer(in: 1...1024) }
+        let states = fields.optional("state") { field in field.entries(count: 1...64) { $0.text() } }
         switch (fields.has("source"), fields.has("artifact")) {
         case (false, false):
             field.report(
@@ -25,7 +35,7 @@ extension ModelSettings {
             fields.report(
                 "artifact", "'\(field.key)' has both 'source' and 'artifact'", "remove one of the two")
         case (false, true):
-            for key in ["recipe", "accuracy"] where fields.has(key) {
+            for key in ["recipe", "accuracy", "shapes", "values", "state"] where fields.has(key) {
                 fields.report(
                     key, "'\(key)' has no effect on a ready artifact",
                     "remove it, or give 'source' instead of 'artifact'")
@@ -34,8 +44,9 @@ extension ModelSettings {
         }
         guard let name, let origin = source.map(Origin.source) ?? artifact.map(Origin.artifact) else { return nil }
         self.init(
-            name: name, origin: origin, recipe: recipe ?? .auto, calibration: calibration, validation: validation,
-            accuracy: accuracy, latencyP99: latency, threads: threads)
+            name: name, origin: origin, recipe: recipe ?? .auto, shapes: shapes ?? [:], values: values ?? [:],
+            calibration: calibration, validation: validation,
+            accuracy: accuracy, latencyP99: latency, threads: threads, states: states ?? [:])
     }
 }
 

@@ -15,6 +15,17 @@ package struct Recipe: Sendable, Hashable {
     /// SHA-256 over the meaning, not the text.
     package var canonicalHash: String { canonical.hash(kind: "recipe") }
 
+    /// The same recipe with symmetric grids for int8 activations.
+    package var withSymmetricActivations: Recipe {
+        Recipe(
+            name: name, description: description,
+            steps: steps.map { step in
+                switch step {
+                case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
+                }
+            })
+    }
+
     var canonical: CanonicalValue {
         .map(["name": .text(name), "steps": .list(steps.map(\.canonical))])
     }
@@ -60,11 +71,14 @@ package struct Quantization: Sendable, Hashable {
     package let minInputSQNR: Double
     /// Whether small layers that make the model's output compute in float. Of no effect on float activations.
     package let floatOutput: Bool
+    /// Activations on grids with zero point 0, as TensorRT's explicit quantisation takes them. Of no effect on float
+    /// activations.
+    package let symmetric: Bool
 
     package init(
         activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
         layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30,
-        floatOutput: Bool = true
+        floatOutput: Bool = true, symmetric: Bool = false
     ) {
         self.activations = activations
         self.perChannel = perChannel
@@ -73,6 +87,13 @@ package struct Quantization: Sendable, Hashable {
         self.keepFloat = keepFloat
         self.minInputSQNR = minInputSQNR
         self.floatOutput = floatOutput
+        self.symmetric = symmetric
+    }
+
+    fileprivate var withSymmetricActivations: Quantization {
+        Quantization(
+            activations: activations, perChannel: perChannel, calibration: calibration, layers: layers,
+            keepFloat: keepFloat, minInputSQNR: minInputSQNR, floatOutput: floatOutput, symmetric: true)
     }
 
     /// Whether the layer of this name is to be quantised.
@@ -87,12 +108,15 @@ package struct Quantization: Sendable, Hashable {
             case .percentile(let percent): .real(percent)
             case .mse: .text("mse")
             }
-        return .map([
+        var keys: [String: CanonicalValue] = [
             "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
             "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
             "float_output": .bool(floatOutput),
-        ])
+        ]
+        // Artifacts of recipes without the key keep their hashes.
+        if symmetric { keys["symmetric"] = .bool(true) }
+        return .map(keys)
     }
 }

@@ -60,7 +60,7 @@ extension Quantization {
     fileprivate init?(_ field: Field) {
         let keys = [
             "weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
-            "min_input_sqnr", "float_output",
+            "min_input_sqnr", "float_output", "symmetric",
         ]
         guard let fields = field.fields(keys) else { return nil }
         _ = fields.required("weights") { $0.choice([("int8", ())]) }
@@ -84,6 +84,7 @@ extension Quantization {
         let keepFloat = fields.optional("keep_float") { $0.patterns(atLeast: 0) }
         let minInputSQNR = fields.optional("min_input_sqnr") { $0.number(in: 0...200) }
         let floatOutput = fields.optional("float_output") { $0.bool() }
+        let symmetric = fields.optional("symmetric") { $0.bool() }
         let calibration: Calibration =
             switch method {
             case .minmax: .minmax
@@ -93,7 +94,7 @@ extension Quantization {
         self.init(
             activations: activations ?? .int8, perChannel: perChannel ?? true, calibration: calibration,
             layers: layers, keepFloat: keepFloat ?? [], minInputSQNR: minInputSQNR ?? 30,
-            floatOutput: floatOutput ?? true)
+            floatOutput: floatOutput ?? true, symmetric: symmetric ?? false)
     }
 }
 

@@ -18,15 +18,18 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
     package let message: String
     /// Inputs of the model whose values would have to be known on import.
     package private(set) var neededInputs: [String] = []
+    /// Inputs of the model with open extents, where knowing these might help.
+    package private(set) var openInputs: [OpenInput] = []
 
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
-    func needing(_ inputs: [String]) -> FormatError {
+    func needing(_ inputs: [String], open: [OpenInput] = []) -> FormatError {
         var error = self
         error.neededInputs = inputs
+        error.openInputs = open
         return error
     }
 
@@ -47,6 +50,6 @@ package struct FormatError: Error, Sendable, CustomStringConvertible {
 
     /// The same error with the file that it concerns in front.
     func inFile(_ path: String) -> FormatError {
-        FormatError(code, "\(path): \(message)").needing(neededInputs)
+        FormatError(code, "\(path): \(message)").needing(neededInputs, open: openInputs)
     }
 }

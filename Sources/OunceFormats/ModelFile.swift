@@ -4,25 +4,31 @@ import OunceGraph
 package enum ModelFile {
     /// The graph of the model at `path`; the content, not the file's name, says whether it is ONNX or TFLite.
     ///
+    /// - Parameter given: what is known of its inputs beforehand.
     /// - Throws: `FormatError` that names the file and lists everything in it that is not supported.
-    package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = try FormatError.content(path, maximumBytes: ONNXImporter.maximumBytes)
+    package static func load(path: String, given: InputBindings = InputBindings()) throws(FormatError) -> Graph {
+        let file = try FormatError.mapping(path, maximumBytes: ONNXImporter.maximumBytes)
         do {
-            return try parse(bytes: bytes, name: name(ofPath: path))
+            return try parse(
+                FileBytes(file), name: name(ofPath: path), folder: ExternalFolder(ofFile: path), given: given)
         } catch { throw error.inFile(path) }
     }
 
-    /// The content of the file at `path`, where it is not larger than models may be.
-    package static func bytes(path: String) throws(FormatError) -> [UInt8] {
-        try FormatError.content(path, maximumBytes: ONNXImporter.maximumBytes)
+    /// A model in memory, which cannot have numbers in other files.
+    package static func parse(
+        bytes: [UInt8], name: String = "model", given: InputBindings = InputBindings()
+    ) throws(FormatError) -> Graph {
+        try parse(FileBytes(bytes), name: name, folder: nil, given: given)
     }
 
-    package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
-        guard !bytes.isEmpty else { throw FormatError(.corrupt, "the model is empty") }
-        if bytes.dropFirst(4).starts(with: TFLiteImporter.identifier) {
-            return try TFLiteImporter.parse(bytes: bytes, name: name)
+    private static func parse(
+        _ content: FileBytes, name: String, folder: ExternalFolder?, given: InputBindings
+    ) throws(FormatError) -> Graph {
+        guard !content.isEmpty else { throw FormatError(.corrupt, "the model is empty") }
+        if content.dropFirst(4).starts(with: TFLiteImporter.identifier) {
+            return try TFLiteImporter.parse(content, name: name, given: given)
         }
-        return try ONNXImporter.parse(bytes: bytes, name: name)
+        return try ONNXImporter.parse(content, name: name, folder: folder, given: given)
     }
 
     /// The last part of `path` without its extension.

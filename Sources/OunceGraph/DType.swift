@@ -36,6 +36,9 @@ package enum DType: UInt8, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Whether values of this type may lie on an affine grid that loops move numbers to and from.
+    package var isQuantizable: Bool { zeroPointRange != nil }
+
     package var isFloat: Bool { self == .float32 || self == .float16 || self == .float64 }
 
     package var isInteger: Bool { !isFloat && self != .bool }

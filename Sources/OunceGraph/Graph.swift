@@ -23,6 +23,8 @@ package struct Value: Sendable {
     package var encoding: Encoding
     /// The content of a constant.
     package var constant: Tensor?
+    /// What the user's framework calls the axes of an input or output whose extents vary; "" where it says nothing.
+    package var axisNames: [String] = []
 
     package init(name: String, type: TensorType, encoding: Encoding = .plain, constant: Tensor? = nil) {
         self.name = name
@@ -33,6 +35,13 @@ package struct Value: Sendable {
 
     package var dtype: DType { type.dtype }
     package var shape: Shape { type.shape }
+
+    /// The extents; those that vary by the names of their axes.
+    package var shapeText: String {
+        guard axisNames.count == shape.rank else { return "\(shape)" }
+        let extents = zip(shape.dims, axisNames).map { $0 < 0 ? ($1.isEmpty ? "?" : $1) : String($0) }
+        return "[" + extents.joined(separator: ",") + "]"
+    }
 }
 
 package struct Node: Sendable {
@@ -58,6 +67,8 @@ package struct Graph: Sendable {
     package var nodes: [Node] = []
     package var inputs: [ValueID] = []
     package var outputs: [ValueID] = []
+    /// What the model keeps between runs, as it is before the first one; see `states`.
+    package var initialStates: [Tensor] = []
 
     package init(name: String) { self.name = name }
 

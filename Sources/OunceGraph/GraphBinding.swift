@@ -18,14 +18,19 @@ extension Graph {
             }
             graph[id].type.shape = wanted
         }
+        try graph.inferTypes()
+        try graph.validateStates()
+        return graph
+    }
+
+    /// Infers every type anew from those of the inputs and constants.
+    mutating func inferTypes() throws(GraphError) {
         for node in nodes {
             guard let output = node.outputs.first else { continue }
-            let type = try graph.inferType(
-                of: node.op, inputs: node.inputs.map { $0.map { graph[$0] } }, node: node.name,
-                encoding: graph[output].encoding)
-            graph[output].type = type
+            self[output].type = try inferType(
+                of: node.op, inputs: node.inputs.map { $0.map { self[$0] } }, node: node.name,
+                encoding: self[output].encoding)
         }
-        return graph
     }
 
     /// Checks what every pass and every reader must leave intact.
@@ -74,10 +79,15 @@ extension Graph {
                     "declared \(self[output].dtype) \(self[output].shape), computed \(type.dtype) \(type.shape)")
             }
         }
+        let cuts = nodes.filter { if case .cut = $0.op { true } else { false } }.flatMap(\.outputs)
+        let last = Set(outputs)
+        guard cuts.allSatisfy(last.contains), nodes.allSatisfy({ $0.inputs.allSatisfy { $0.map { !cuts.contains($0) } ?? true } })
+        else { throw GraphError(.invalidStructure, at: name, "a value whose extent depends on the data is used") }
         for output in outputs where !defined.contains(output) {
             throw GraphError(.invalidStructure, at: name, "an output of the model is made by no node")
         }
         guard !outputs.isEmpty else { throw GraphError(.invalidStructure, at: name, "the model has no output") }
+        try validateStates()
     }
 
     private func validateEncoding(of value: Value) throws(GraphError) {

@@ -102,7 +102,8 @@ extension ShapeInference {
     func recurrent(_ x: Value, _ layer: Recurrent) throws(GraphError) -> TensorType {
         let (gates, hidden) = (layer.kind.gates, layer.hidden)
         let wanted = layer.kind == .rnn ? 1 : layer.kind == .gru ? 2 : 3
-        guard x.shape.rank == 3, (1...1 << 20).contains(hidden), layer.activations.count == wanted, !layer.clip.isNaN
+        guard x.shape.rank == 3, (1...1 << 20).contains(hidden), layer.activations.count == wanted, !layer.clip.isNaN,
+            !layer.cellClip.isNaN
         else { throw shape("a recurrent layer of \(hidden) units over \(x.shape)") }
         let (time, batch, width) = (x.shape[0], x.shape[1], x.shape[2])
         let expected: [(Int, [Int])] = [

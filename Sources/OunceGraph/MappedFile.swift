@@ -48,6 +48,16 @@ package final class MappedFile: @unchecked Sendable {
     /// The whole file as storage that keeps it mapped.
     package var storage: TensorStorage { TensorStorage(referring: bytes, owner: self) }
 
+    /// Gives the memory of whole pages within `part` back: they are read again when they are needed.
+    package func discard(_ part: UnsafeRawBufferPointer) {
+        guard part.count >= 1 << 16, let start = part.baseAddress else { return }
+        let page = max(UInt(sysconf(Int32(_SC_PAGESIZE))), 1)
+        let first = (UInt(bitPattern: start) + page - 1) / page * page
+        let end = (UInt(bitPattern: start) + UInt(part.count)) / page * page
+        guard first < end else { return }
+        madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED)
+    }
+
     /// How many bytes after the end are readable: the rest of the last page.
     package var readableTail: Int {
         let page = max(Int(sysconf(Int32(_SC_PAGESIZE))), 1)

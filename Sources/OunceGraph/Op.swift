@@ -59,6 +59,30 @@ package enum Op: Sendable, Hashable {
     /// taps of `weights[o, t] * x[places[o, t]]`. Resizing by any interpolation.
     case resample(axis: Int)
     case recurrent(Recurrent)
+    /// To the output's affine encoding in this type, from floats or from integers with an encoding of their own. `quantize`
+    /// is the form for int8 that has kernels.
+    case quantizeAs(DType)
+    /// float32 numbers moved to the nearest places of an 8-bit grid that fits them, one grid for each index of the first
+    /// axes: what layers with quantised weights and float activations do to their input.
+    case roundToDynamicGrid(DynamicGrid)
+    case integerLSTM(IntegerLSTM)
+    /// Inputs: x `[N, C, spatial...]`, places `[N, out..., D]` in pixels, the last spatial axis first. Output: `[N, C, out...]`.
+    case sampleAt(GridSampling)
+    /// Inputs: x `[N, C, H, W]`, regions `[R, 4]` (left, top, right, bottom), images `[R]` (int64). Output: `[R, C, h, w]`.
+    case roiAlign(RoiAlignment)
+    /// Of the matrices in the last two axes.
+    case determinant
+    case treeEnsemble(TreeEnsemble)
+    /// Inputs: boxes `[N, B, 4]`, scores `[N, classes, B]`. Output: int64 `[N * classes * min(limit, B), 3]`: image, class and
+    /// box of each that remains, then rows of -1.
+    case nonMaxSuppression(NonMaxSuppression)
+    /// int64 `[rank, elements]`: the places of the numbers that are not zero, then columns of -1.
+    case nonZero
+    /// int64, one for each slice along the axis.
+    case distinct(Distinct)
+    /// Inputs: x, count (int64, one number). The first `count` slices along the axis: an output of the model whose extent is
+    /// known only when it has run. Its extent here is the largest possible. Outputs of the model alone may be cut.
+    case cut(axis: Int)
 }
 
 package struct Convolution: Sendable, Hashable {

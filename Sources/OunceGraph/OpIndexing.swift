@@ -90,10 +90,12 @@ package struct Recurrent: Sendable, Hashable {
     package var couplesGates: Bool
     /// GRU: multiply by the recurrent weights before the reset gate.
     package var linearBeforeReset: Bool
+    /// LSTM: the cell is clamped to `-cellClip...cellClip` after each step.
+    package var cellClip: Float
 
     package init(
         kind: Kind, hidden: Int, isReversed: Bool, activations: [GateActivation], clip: Float = .infinity,
-        couplesGates: Bool = false, linearBeforeReset: Bool = false
+        couplesGates: Bool = false, linearBeforeReset: Bool = false, cellClip: Float = .infinity
     ) {
         self.kind = kind
         self.hidden = hidden
@@ -102,5 +104,6 @@ package struct Recurrent: Sendable, Hashable {
         self.clip = clip
         self.couplesGates = couplesGates
         self.linearBeforeReset = linearBeforeReset
+        self.cellClip = cellClip
     }
 }

@@ -40,6 +40,17 @@ extension Op {
         case .poolIndices: "poolIndices"
         case .resample: "resample"
         case .recurrent(let layer): "\(layer.kind)"
+        case .quantizeAs(let dtype): "quantize \(dtype.name)"
+        case .roundToDynamicGrid: "roundToDynamicGrid"
+        case .integerLSTM: "integerLSTM"
+        case .sampleAt: "sampleAt"
+        case .roiAlign: "roiAlign"
+        case .determinant: "determinant"
+        case .treeEnsemble: "treeEnsemble"
+        case .nonMaxSuppression: "nonMaxSuppression"
+        case .nonZero: "nonZero"
+        case .distinct: "distinct"
+        case .cut: "cut"
         }
     }
 }

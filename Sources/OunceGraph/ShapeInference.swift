@@ -85,6 +85,19 @@ struct ShapeInference {
             type = try indexing(x)
         case .poolIndices(let pool, _): type = TensorType(.int64, try pooling(x, pool).shape)
         case .recurrent(let layer): type = try recurrent(x, layer)
+        case .quantizeAs(let dtype):
+            guard encoding.affine?.isPerTensor == true, dtype.isQuantizable, x.dtype == .float32 || isOnGrid(x) else {
+                throw mismatch("\(x.dtype) cannot be quantised to \(dtype); both need one scale and one zero point")
+            }
+            type = TensorType(dtype, x.shape)
+        case .roundToDynamicGrid(let grid):
+            guard x.dtype == .float32, (0...x.shape.rank).contains(grid.batchAxes) else {
+                throw mismatch("a grid for each of the first \(grid.batchAxes) axes of \(x.dtype) \(x.shape)")
+            }
+            type = x.type
+        case .integerLSTM(let layer): type = try integerLSTM(x, layer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble: type = try sampling(x)
+        case .nonMaxSuppression, .nonZero, .distinct, .cut: type = try selection(x)
         }
         guard type.shape.rank <= 8 else { throw GraphError(.limit, at: node, "rank \(type.shape.rank) is over 8") }
         guard type.shape.isBounded else {

@@ -1,37 +1,3 @@
-/// Bytes that never change once they are made: heap memory of our own, or a range of a mapped file that `owner` keeps mapped.
-package final class TensorStorage: @unchecked Sendable {
-    package let bytes: UnsafeRawBufferPointer
-    private let owner: AnyObject?
-    private let allocation: UnsafeMutableRawBufferPointer?
-
-    /// Kernels may read up to this many bytes past the end of any tensor that Ounce allocates.
-    package static let slack = 64
-
-    /// Allocates `byteCount` bytes (zeroed, 64-byte aligned) and lets `fill` write them.
-    package init(byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount + Self.slack, alignment: 64)
-        raw.initializeMemory(as: UInt8.self, repeating: 0)
-        do {
-            try fill(UnsafeMutableRawBufferPointer(rebasing: raw[..<byteCount]))
-        } catch {
-            raw.deallocate()
-            throw error
-        }
-        allocation = raw
-        bytes = UnsafeRawBufferPointer(rebasing: raw[..<byteCount])
-        owner = nil
-    }
-
-    /// Refers to memory that `owner` keeps valid and unchanged.
-    package init(referring bytes: UnsafeRawBufferPointer, owner: AnyObject) {
-        self.bytes = bytes
-        self.owner = owner
-        allocation = nil
-    }
-
-    deinit { allocation?.deallocate() }
-}
-
 /// An immutable array of numbers, row-major and contiguous.
 package struct Tensor: @unchecked Sendable {
     package let dtype: DType
@@ -40,7 +6,7 @@ package struct Tensor: @unchecked Sendable {
 
     /// Fails where the shape is not static or the storage is not exactly as long as the shape says.
     package init?(dtype: DType, shape: Shape, storage: TensorStorage) {
-        guard let count = shape.elementCount, storage.bytes.count == count * dtype.byteSize else { return nil }
+        guard let count = shape.elementCount, storage.byteCount == count * dtype.byteSize else { return nil }
         self.dtype = dtype
         self.shape = shape
         self.storage = storage
@@ -68,14 +34,16 @@ package struct Tensor: @unchecked Sendable {
         Tensor(dtype: dtype, shape: shape, storage: storage)
     }
 
-    package var count: Int { storage.bytes.count / dtype.byteSize }
-    package var byteCount: Int { storage.bytes.count }
+    package var count: Int { storage.byteCount / dtype.byteSize }
+    package var byteCount: Int { storage.byteCount }
     package var bytes: UnsafeRawBufferPointer { storage.bytes }
 
     /// The elements as `T`; nil where the tensor holds another type.
     package func elements<T: TensorElement>(_ type: T.Type = T.self) -> [T]? {
         guard T.dtype == dtype else { return nil }
-        return (0..<count).map { storage.bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self) }
+        return storage.withBytes { bytes in
+            (0..<count).map { bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self) }
+        }
     }
 
     /// Every element converted to Double, whatever the type.
@@ -96,8 +64,10 @@ package struct Tensor: @unchecked Sendable {
         case .uint64: return convert(UInt64.self) { Double($0) }
         case .bool: return convert(Bool.self) { $0 ? 1 : 0 }
         case .float16:
-            return (0..<count).map {
-                Double(Float(halfBits: storage.bytes.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self)))
+            return storage.withBytes { bytes in
+                (0..<count).map {
+                    Double(Float(halfBits: bytes.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self)))
+                }
             }
         }
     }

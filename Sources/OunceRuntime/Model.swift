@@ -39,6 +39,12 @@ package final class Model: Sendable {
     package let name: String
     package let inputs: [TensorInfo]
     package let outputs: [TensorInfo]
+    /// What it keeps from one run of a stream to the next; none: a model that only computes.
+    package let states: [TensorInfo]
+    /// What each of `states` is when a stream starts.
+    let initialStates: [Tensor]
+    /// Bytes that the states of one stream take.
+    let stateBytes: Int
 
     private let graph: Graph
     private let isas: InstructionSets
@@ -50,8 +56,9 @@ package final class Model: Sendable {
         /// Most recently used last.
         var plans: [(shapes: [Shape], plan: Plan, idle: [Session])] = []
         var sessionBytes = 0
+        var streamBytes = 0
 
-        var memoryBytes: Int { weights.values.reduce(0) { $0 + $1.bytes.count } + sessionBytes }
+        var memoryBytes: Int { weights.values.reduce(0) { $0 + $1.bytes.count } + sessionBytes + streamBytes }
     }
     private static let maximumPlans = 4
     private static let maximumIdleSessions = 4
@@ -66,12 +73,25 @@ package final class Model: Sendable {
         func info(_ id: ValueID) -> TensorInfo {
             TensorInfo(name: graph[id].name, dtype: graph[id].dtype, shape: graph[id].shape)
         }
-        inputs = graph.inputs.map(info)
-        outputs = graph.outputs.map(info)
+        inputs = graph.clientInputs.map(info)
+        outputs = zip(graph.clientOutputs, graph.outputCuts).map { id, cut in
+            var output = info(id)
+            if let cut { output.shape[cut.axis] = Shape.unknown }
+            return output
+        }
+        states = graph.states.map { info($0.start) }
+        initialStates = graph.initialStates
+        stateBytes = graph.stateBytes
         isas = try InstructionSets.permitted(allowed: options.allowedISAs)
         let shapes = inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
-        let session = try take(shapes)
-        give(session, shapes)
+        do throws(RuntimeError) {
+            let session = try take(shapes)
+            give(session, shapes)
+        } catch {
+            // Extents of 1 need not fit where the model leaves more open than the batch: the first request tells.
+            guard error.code == .invalidInput, inputs.contains(where: { $0.shape.dims.dropFirst().contains { $0 < 0 } })
+            else { throw error }
+        }
     }
 
     /// Names of the instruction sets that its kernels may use.
@@ -89,22 +109,34 @@ package final class Model: Sendable {
 
     /// One inference.
     ///
-    /// - Parameter tensors: in the order of `inputs`, each of its type and of a shape that fits.
+    /// - Parameters:
+    ///   - tensors: in the order of `inputs`, each of its type and of a shape that fits.
+    ///   - stream: carries the model's states from one run to the next; nil: from the initial states, which are not kept.
     /// - Returns: in the order of `outputs`.
     /// - Throws: `.invalidInput` naming the input that does not fit; `.memory` where a plan for these shapes does not fit.
-    package func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor] {
+    package func run(_ tensors: [Tensor], stream: StreamState? = nil) throws(RuntimeError) -> [Tensor] {
         let shapes = try check(tensors)
+        guard stream.map({ $0.model === self }) ?? true else {
+            throw RuntimeError(.invalidInput, "the stream belongs to another model than \(name)")
+        }
         let session = try take(shapes)
         defer { give(session, shapes) }
         for (tensor, buffer) in zip(tensors, session.plan.inputBuffers) {
             session.bytes(of: buffer).copyMemory(from: tensor.bytes)
         }
-        session.run()
+        if let stream {
+            stream.run(session)
+        } else {
+            session.resetStates(initialStates)
+            session.run()
+        }
         var results: [Tensor] = []
-        for (type, buffer) in zip(session.plan.outputTypes, session.plan.outputBuffers) {
-            let bytes = UnsafeRawBufferPointer(session.bytes(of: buffer))
+        for (index, buffer) in session.plan.outputBuffers.enumerated() {
+            let (dtype, shape) = (session.plan.outputTypes[index].dtype, session.shape(ofOutput: index))
+            let byteCount = (shape.elementCount ?? 0) * dtype.byteSize
+            let bytes = UnsafeRawBufferPointer(rebasing: session.bytes(of: buffer).prefix(byteCount))
             let storage = TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
-            guard let tensor = Tensor(dtype: type.dtype, shape: type.shape, storage: storage) else {
+            guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
                 throw RuntimeError(.unsupported, "an output of \(name) has no static shape")
             }
             results.append(tensor)
@@ -112,12 +144,32 @@ package final class Model: Sendable {
         return results
     }
 
-    /// Replays the self-checks of an artifact.
+    /// A new stream in the initial states.
+    ///
+    /// - Throws: `.memory` where the limit does not suffice for one more.
+    package func makeStream() throws(RuntimeError) -> StreamState {
+        let fits = state.withLock { state in
+            if let limit = options.memoryLimit, state.memoryBytes + stateBytes > limit { return false }
+            state.streamBytes += stateBytes
+            return true
+        }
+        guard fits else {
+            throw RuntimeError(
+                .memory,
+                "one more stream of \(name) takes \(stateBytes) bytes, more than the device profile's memory leaves")
+        }
+        return StreamState(self)
+    }
+
+    func release(streamBytes: Int) { state.withLock { $0.streamBytes -= streamBytes } }
+
+    /// Replays the self-checks of an artifact: of a model with states, as consecutive runs of one stream.
     ///
     /// - Throws: `.selfCheck` where an output differs in a single bit.
     package func verify(_ checks: [SelfCheck]) throws(RuntimeError) {
+        let stream = try makeStream()
         for (number, check) in checks.enumerated() {
-            let results = try run(check.inputs)
+            let results = try run(check.inputs, stream: stream)
             guard results.count == check.outputs.count else {
                 throw RuntimeError(
                     .selfCheck,

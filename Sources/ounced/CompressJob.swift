@@ -80,6 +80,11 @@ struct CompressJob: Sendable {
         case nil: break
         }
         func option(_ name: String, _ value: String?) { if let value { arguments += [name, value] } }
+        for (name, dims) in settings.shapes.sorted(by: { $0.key < $1.key }) {
+            let extents = dims.map { $0 < 0 ? "?" : String($0) }.joined(separator: ",")
+            option("--shape", "\(name)=\(extents)")
+        }
+        for (name, number) in settings.values.sorted(by: { $0.key < $1.key }) { option("--value", "\(name)=\(number)") }
         option("--calibration", settings.calibration)
         option("--validation", settings.validation)
         option("--metric", settings.accuracy?.metric.rawValue)
@@ -90,6 +95,9 @@ struct CompressJob: Sendable {
             settings.latencyP99.map {
                 "\(Double($0.components.seconds) * 1000 + Double($0.components.attoseconds) / 1e15)"
             })
+        for (input, output) in settings.states.sorted(by: { $0.key < $1.key }) {
+            option("--state", "\(input)=\(output)")
+        }
         option("--threads", String(plan.identity.threads))
         option("--output", plan.artifact)
         return arguments

@@ -67,7 +67,12 @@ enum Daemon {
             path: path, loader: loader, configuration: configuration, store: store, cache: cache, probe: probe,
             logger: logger, notifier: notifier)
         let failures = FailureLog(logger)
-        let service = InferenceService(store: store, serverVersion: Ounce.version) { failures.note($0, $1) }
+        var sequenceLimits = SequenceLimits()
+        sequenceLimits.maximum = configuration.settings.server.maxSequences
+        sequenceLimits.idle = configuration.settings.server.sequenceTimeout
+        let service = InferenceService(
+            store: store, serverVersion: Ounce.version, sequenceLimits: sequenceLimits
+        ) { failures.note($0, $1) }
         let control = Control(path: path, coordinator: coordinator, probe: probe)
 
         for model in configuration.models { store.announce(model.settings.name, "waiting to be prepared") }

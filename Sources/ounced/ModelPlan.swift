@@ -53,10 +53,18 @@ struct ModelPlan: Sendable {
     ) throws(SystemError) -> [String] {
         let settings = model.settings
         var parts = [Ounce.version, try hasher.hash(of: source), profile.canonicalHash]
+        let folder = source.lastIndex(of: "/").map { String(source[...$0]) } ?? ""
+        for file in ExternalFiles.named(by: source) {
+            // One that is missing is a fault of the model, which compressing it will name.
+            parts += ["external", file, (try? hasher.hash(of: folder + file)) ?? "-"]
+        }
+        parts += settings.shapes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        parts += settings.values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         for data in [settings.calibration, settings.validation] {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }
         parts.append(settings.accuracy?.metric.rawValue ?? "-")
+        parts += settings.states.sorted { $0.key < $1.key }.flatMap { ["state", $0.key, $0.value] }
         switch model.recipe {
         case .fixed(let recipe): parts += ["fixed", recipe.canonicalHash]
         case .auto(let candidates):

@@ -46,7 +46,7 @@ import Testing
     /// Values for the inputs that could decide about shapes: those of integers and single numbers.
     private func constants(of file: [UInt8], in path: String) throws -> [String: Tensor] {
         var constants: [String: Tensor] = [:]
-        for (index, name) in try ONNXImporter.inputNames(bytes: file).enumerated() {
+        for (index, name) in try ONNXImporter.inputNames(path: "\(path)/model.onnx").enumerated() {
             let tensor = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/input_\(index).pb")
             if tensor.dtype == .int64 || tensor.count <= 8 { constants[name] = tensor }
         }
@@ -56,7 +56,7 @@ import Testing
     /// Whether the model got as far as to run, on zeros.
     private func run(_ bytes: [UInt8], _ constants: [String: Tensor]) -> Bool {
         do {
-            let graph = try ONNXImporter.parse(bytes: bytes, constants: constants).simplified()
+            let graph = try ONNXImporter.parse(bytes: bytes, given: InputBindings(values: constants)).simplified()
             let model = try Model(graph: graph, options: RuntimeOptions(memoryLimit: 1 << 24))
             guard graph.macs < 1 << 24 else { return false }
             let inputs = model.inputs.compactMap { info -> Tensor? in

@@ -57,12 +57,12 @@ import Testing
         let input = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/input_0.pb")
         let output = try ONNXTensorFile.read(path: "\(path)/test_data_set_0/output_0.pb")
         let model = "\(path)/model.onnx"
-        #expect(verifier.verify(model: model, inputs: [input], expected: [output]) == .passed)
+        #expect(verifier.verify(model: model, inputs: .ordered([input]), expected: .ordered([output])) == .passed)
         let wrong = try #require(Tensor(output.floats().map { $0 + 1 }, shape: output.shape))
         for outcome in [
-            verifier.verify(model: model, inputs: [input], expected: [wrong]),
-            verifier.verify(model: model, inputs: [], expected: [output]),
-            verifier.verify(model: model + ".absent", inputs: [input], expected: [output]),
+            verifier.verify(model: model, inputs: .ordered([input]), expected: .ordered([wrong])),
+            verifier.verify(model: model, inputs: .ordered([]), expected: .ordered([output])),
+            verifier.verify(model: model + ".absent", inputs: .ordered([input]), expected: .ordered([output])),
             verifier.verify(folder: folder.path),
         ] {
             guard case .failed = outcome else {
@@ -84,8 +84,7 @@ import Testing
             ounceVersion: "", modelName: "", modelHash: "", profileName: "", profileHash: "", recipeName: "",
             recipeHash: "", calibrationHash: nil, validationHash: nil)
         for path in try ModelVerifier.cases(below: folder.path) {
-            let bytes = try ModelFile.bytes(path: path + "/model.onnx")
-            guard let graph = try? ONNXImporter.parse(bytes: bytes).simplified() else { continue }
+            guard let graph = try? ONNXImporter.load(path: path + "/model.onnx").simplified() else { continue }
             let file = "\(folder.path)/model.ounce"
             let artifact = Artifact(graph: graph, provenance: provenance, report: nil, selfChecks: [])
             try Data(try artifact.encoded()).write(to: URL(filePath: file))

@@ -67,6 +67,8 @@ import Testing
             ("calibration: c", "validation: c"), ("auc", "top1"), ("floor: 0.5", "max_drop: 0.5"), ("/run/s", "/run/t"),
             ("/run/s", "/run/s, mode: 0600"), ("/run/s", "/run/s, group: g"), ("/run/s", "/run/s, max_connections: 9"),
             ("/run/s", "/run/s, request_timeout: 1s"), ("/run/s", "/run/s, max_request: 1MiB"),
+            ("/run/s", "/run/s, max_sequences: 9"), ("/run/s", "/run/s, sequence_timeout: 9s"),
+            ("name: a", "name: a, state: {h: i}"), ("name: a", "name: a, state: {h: j}"),
             ("name: a", "name: a, threads: 2"), ("name: a", "name: a, latency: {p99: 1ms}"),
             ("name: a", "name: a, recipe: int8"), ("profile", "state: x\nprofile"),
             ("profile", "log: {level: debug}\nprofile"),

@@ -23,6 +23,9 @@ import Testing
                 accuracy: {metric: auc, max_drop: 0.5, floor: 90%}
                 latency: {p99: 2.5ms}
                 threads: 2
+                state: {h: h_next, "c 0": c_next}
+                shapes: {images: [1, 3, 320, "?"]}
+                values: {rate: 16000}
               - {name: ready, artifact: r.ounce}
               - {name: other, source: o.tflite, recipe: mine/x.yaml}
               - {name: inline, source: o.tflite, recipe: [quantize: {weights: int8}]}
@@ -33,6 +36,8 @@ import Testing
               max_request: 1MiB
               max_connections: 3
               request_timeout: 2s
+              max_sequences: 5
+              sequence_timeout: 1500ms
             compress: {memory: 50%, timeout: 60s}
             log: {level: debug}
             """)
@@ -46,6 +51,8 @@ import Testing
         #expect(settings.server.maxRequest == 1_048_576)
         #expect(settings.server.maxConnections == 3)
         #expect(settings.server.requestTimeout == .seconds(2))
+        #expect(settings.server.maxSequences == 5)
+        #expect(settings.server.sequenceTimeout == .milliseconds(1500))
         #expect(settings.compress == DaemonSettings.Compress(memory: .percent(50), timeout: .seconds(60)))
         #expect(settings.logLevel == .debug)
         let first = try #require(settings.models.first)
@@ -56,6 +63,8 @@ import Testing
         #expect(first.accuracy == ModelSettings.Accuracy(metric: .auc, maxDrop: 0.5, floor: 0.9))
         #expect(first.latencyP99 == .microseconds(2500))
         #expect(first.threads == 2)
+        #expect(first.states == ["c 0": "c_next", "h": "h_next"])
+        #expect(first.shapes == ["images": [1, 3, 320, -1]] && first.values == ["rate": 16000])
         #expect(settings.models[1].origin == .artifact("/etc/ounce/r.ounce"))
         #expect(settings.models[2].recipe == .file("/etc/ounce/mine/x.yaml"))
         #expect(
@@ -70,6 +79,8 @@ import Testing
         #expect(settings.server.maxRequest == 67_108_864)
         #expect(settings.server.maxConnections == 64)
         #expect(settings.server.requestTimeout == nil)
+        #expect(settings.server.maxSequences == 64)
+        #expect(settings.server.sequenceTimeout == .seconds(60))
         #expect(settings.server.group == nil)
         #expect(settings.logLevel == .info)
     }
@@ -92,6 +103,7 @@ import Testing
                 source: x
                 accuracy: {metric: mse, floor: 0.1}
                 latency: {p99: 5}
+                state: [h]
             server:
               socket: /run/\(String(repeating: "s", count: 110))
               mode: 660
@@ -103,7 +115,7 @@ import Testing
             errors == [
                 "f:1:10: 'profile' must be text, found a list; write one word or quoted text",
                 "f:4:5: unknown key 'sauce' in 'models[0]'; did you mean 'source'? (the keys are name, "
-                    + "source, artifact, recipe, data, accuracy, latency or threads)",
+                    + "source, artifact, shapes, values, recipe, data, accuracy, latency, threads or state)",
                 "f:3:11: 'name' cannot be 'a/b'; use letters, digits, '.', '_' and '-' only",
                 "f:3:5: 'models[0]' lacks the key 'source'; add 'source: …' (a float model) or "
                     + "'artifact: …' (a ready .ounce file)",
@@ -113,12 +125,13 @@ import Testing
                     + "remove it, or give 'source' instead of 'artifact'",
                 "f:14:29: 'floor' does not fit mse, of which less is better; use 'max_drop' instead",
                 "f:15:20: 'p99' has no unit: '5'; add one of us, ms or s, as in 5ms",
-                "f:17:11: the socket's path has 115 bytes: '/run/sssssssssssssssssssssssssssssssssss…'; "
+                "f:16:12: 'state' must be a mapping, found a list; write {name: value}",
+                "f:18:11: the socket's path has 115 bytes: '/run/sssssssssssssssssssssssssssssssssss…'; "
                     + "choose one of at most 107 bytes, as Unix sockets require",
-                "f:18:9: 'mode' must be four octal digits from \"0000\" to \"0777\", found '660'; "
+                "f:19:9: 'mode' must be four octal digits from \"0000\" to \"0777\", found '660'; "
                     + "write it as \"0660\"",
-                "f:19:16: 'max_request' has the unknown unit 'TiB'; the units are B, KiB, MiB, GiB, kB, MB or GB",
-                "f:20:14: 'level' cannot be 'loud'; it takes trace, debug, info, notice, warning, error or critical",
+                "f:20:16: 'max_request' has the unknown unit 'TiB'; the units are B, KiB, MiB, GiB, kB, MB or GB",
+                "f:21:14: 'level' cannot be 'loud'; it takes trace, debug, info, notice, warning, error or critical",
                 "f:8:11: the model 'twin' is there already, on line 5; give each model its own name",
             ])
     }

@@ -44,7 +44,8 @@ static void run_shape(const shape *sh, int is_float) {
         const ounce_kernel *k = &kernels[n];
         if (k->family != family || !(ounce_cpu_isas() & 1u << k->isa)) continue;
         if (k->supports && !k->supports(&s->p, &s->weights)) continue;
-        void *packed = aligned(k->packed_size(&s->p, &s->weights)), *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
+        void *packed = aligned(k->packed_size(&s->p, &s->weights));
+        void *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
         k->pack(&s->p, &s->weights, packed);
         const ounce_call call = {&s->p, packed, {in, NULL}, out, scratch};
         const int64_t units = k->units(&s->p);

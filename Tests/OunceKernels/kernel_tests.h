@@ -17,6 +17,7 @@ typedef struct {
         ounce_softmax_params softmax;
         ounce_quantize_params quantize;
         ounce_copy_params copy;
+        ounce_matmul_params matmul;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;

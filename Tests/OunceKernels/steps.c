@@ -241,6 +241,24 @@ static void make_copy(step *s) {
     snprintf(s->text, sizeof s->text, "%d bytes, rank %d, fill %d", p.element_size, p.rank, p.fill_count > 0);
 }
 
+static void make_matmul(step *s) {
+    ounce_matmul_params p = {.batch = random_int(1, 4), .m = random_int(1, 40), .n = random_int(1, 90)};
+    p.k = random_int(1, 70);
+    const int64_t size[2] = {p.m * p.k, p.k * p.n};
+    int64_t *offsets = malloc((size_t)p.batch * 2 * sizeof *offsets);
+    const int shared[2] = {random_int(0, 3) == 0, random_int(0, 3) == 0};
+    for (int64_t i = 0; i < 2 * p.batch; i++) offsets[i] = shared[i % 2] ? 0 : i / 2 * size[i % 2];
+    p.offsets = offsets;
+    for (int k = 0; k < 2; k++) {
+        const size_t count = (size_t)(size[k] * p.batch);
+        s->in[k] = random_floats(count, 2, random_int(0, 9) == 0);
+        s->in_bytes[k] = count * 4;
+    }
+    s->out_bytes = (size_t)(p.batch * p.m * p.n) * 4;
+    s->p.matmul = p;
+    snprintf(s->text, sizeof s->text, "%d pairs, %dx%d by %d", (int)p.batch, (int)p.m, (int)p.k, (int)p.n);
+}
+
 static void make_quantize(step *s) {
     const size_t count = (size_t)random_int(1, 9000);
     const int channels = random_int(0, 1) ? 1 : random_int(1, 40);
@@ -269,6 +287,7 @@ step *make_step(ounce_family family) {
     case OUNCE_AVGPOOL_S8: make_pool(s); break;
     case OUNCE_BINARY_F32: make_binary(s); break;
     case OUNCE_COPY: make_copy(s); break;
+    case OUNCE_MATMUL_F32: make_matmul(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {
@@ -315,6 +334,7 @@ void free_step(step *s) {
     free((void *)(uintptr_t)s->weights.weights);
     free((void *)(uintptr_t)s->weights.bias);
     free((void *)(uintptr_t)s->weights.scale);
+    if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
     if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
         free((void *)(uintptr_t)s->p.quantize.scales);
         free((void *)(uintptr_t)s->p.quantize.zeros);

@@ -71,10 +71,10 @@ import Testing
 
     @Test func refusesAnotherVersion() throws {
         var bytes = try sample().bytes
-        bytes[8] = 2
+        bytes[8] = 4
         let error = #expect(throws: RuntimeError.self) { try open(bytes) }
         #expect(error?.code == .corrupt)
-        #expect(error?.message.contains("version 2") == true)
+        #expect(error?.message.contains("version 4") == true)
     }
 
     @Test func refusesWhatIsNoArtifact() throws {

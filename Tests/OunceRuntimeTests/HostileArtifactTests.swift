@@ -78,7 +78,8 @@ import Testing
         }
         do {
             let model = try Model(graph: artifact.graph, options: RuntimeOptions(threads: 2, memoryLimit: 1 << 24))
-            guard try work(artifact.graph.bound(to: [:])) < 20_000_000 else { return .tooLong }
+            // Where extents of 1 do not fit, the run says so.
+            if let bound = try? artifact.graph.bound(to: [:]), work(bound) >= 20_000_000 { return .tooLong }
             _ = try model.run(model.inputs.map(Self.anything))
             do {
                 try model.verify(artifact.selfChecks)

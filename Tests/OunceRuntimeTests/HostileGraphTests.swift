@@ -80,9 +80,23 @@ import Testing
             var shape = inputs[0].1
             if case .reduce = op { shape = [1] }
             let dtype: DType = op == .dequantize ? .float32 : .int8
-            // Integers without scales are numbers to the plain loops; with kernels they are nothing. Either way, no crash.
-            let refused = refusal(of: graph(op, inputs, output: (dtype, shape, plain))) != nil
-            if op == .dequantize { #expect(refused, "\(op)") }
+            #expect(refusal(of: graph(op, inputs, output: (dtype, shape, plain))) != nil, "\(op)")
+        }
+    }
+
+    @Test func integersAreNumbers() {
+        let cases: [(Op, DType)] = [
+            (.binary(.add, .none), .int8), (.binary(.multiply, .none), .int32), (.matMul, .int32), (.matMul, .int64),
+            (.unary(.abs), .int8), (.unary(.clip(0, 5)), .int8), (.reduce(.sum, axes: [0, 1], keepDims: true), .int8),
+            (.reduce(.mean, axes: [0, 1], keepDims: true), .int64),
+        ]
+        for (op, dtype) in cases {
+            var shape: Shape = [4, 4]
+            if case .reduce = op { shape = [1, 1] }
+            var inputs: [(DType, Shape, Encoding)] = [(dtype, [4, 4], .plain)]
+            if case .binary = op { inputs.append(inputs[0]) }
+            if op == .matMul { inputs.append(inputs[0]) }
+            #expect(refusal(of: graph(op, inputs, output: (dtype, shape, .plain))) == nil, "\(op)")
         }
     }
 

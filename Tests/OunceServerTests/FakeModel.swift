@@ -27,7 +27,11 @@ final class FakeModel: ServedModel {
 
     deinit { FakeModel.live.wrappingSubtract(1, ordering: .relaxed) }
 
-    func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor] {
+    var states: [TensorInfo] { [] }
+
+    func makeStream() throws(RuntimeError) -> StreamState { throw RuntimeError(.unsupported, "it has no states") }
+
+    func run(_ tensors: [Tensor], stream: StreamState?) throws(RuntimeError) -> [Tensor] {
         if delayMicroseconds > 0 { usleep(delayMicroseconds) }
         var results: [Tensor] = []
         for tensor in tensors {
@@ -52,14 +56,18 @@ final class TestServer {
     let server: HTTPServer
     let socket: UnixSocket
 
-    init(limits: ServerLimits = ServerLimits(), control: (any ServerControl)? = nil, mode: mode_t = 0o660) throws {
+    init(
+        limits: ServerLimits = ServerLimits(), control: (any ServerControl)? = nil, mode: mode_t = 0o660,
+        sequences: SequenceLimits = SequenceLimits()
+    ) throws {
         var template = Array("/tmp/ounce-server-XXXXXX".utf8CString)
         _ = mkdtemp(&template)
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         path = folder + "/s"
         socket = try UnixSocket(path: path, mode: mode)
         server = try HTTPServer(
-            socket: socket.descriptor, service: InferenceService(store: store, serverVersion: "1.2.3"),
+            socket: socket.descriptor,
+            service: InferenceService(store: store, serverVersion: "1.2.3", sequenceLimits: sequences),
             control: control, limits: limits)
         store.swap(Self.echo())
         store.swap(Self.everyType())

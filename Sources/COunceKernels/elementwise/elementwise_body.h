@@ -76,6 +76,7 @@ void OUNCE_NAME(unary_f32)(const ounce_call *call, int64_t begin, int64_t end) {
         UNARY(ABS)
         UNARY(HARD_SWISH)
         UNARY(HARD_SIGMOID)
+        UNARY(ERF)
     default: break;
     }
 }

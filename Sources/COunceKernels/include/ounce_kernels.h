@@ -66,6 +66,7 @@ typedef enum {
     OUNCE_QUANTIZE,    // ounce_quantize_params: float -> int8
     OUNCE_DEQUANTIZE,  // ounce_quantize_params: int8 -> float
     OUNCE_COPY,        // ounce_copy_params: pad, slice, transpose, concat: moves elements of 1, 2, 4 or 8 bytes
+    OUNCE_MATMUL_F32,  // ounce_matmul_params; in[0], in[1] float, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -140,6 +141,7 @@ typedef enum {
     OUNCE_ABS,
     OUNCE_HARD_SWISH,    // x * clamp(x + 3, 0, 6) * (1/6), left to right
     OUNCE_HARD_SIGMOID,  // clamp(alpha * x + beta, 0, 1), fused
+    OUNCE_ERF,
 } ounce_unary_op;
 typedef struct {
     int32_t op;
@@ -185,6 +187,14 @@ typedef struct {
     uint64_t fill;       // the element's bytes, little-endian
 } ounce_copy_params;
 
+// Products of matrices that are both computed: for each of `batch` pairs, out [m, n] = in[0] [m, k] * in[1] [k, n], all
+// row-major. Each sum starts with 0, fused multiply-adds in ascending order of the reduction index. Pair b begins
+// offsets[2 b] elements into in[0] and offsets[2 b + 1] into in[1]; offsets lives as long as the params.
+typedef struct {
+    int64_t batch, m, n, k;
+    const int64_t *offsets;
+} ounce_matmul_params;
+
 // ---- kernels ----
 
 typedef struct {
@@ -199,11 +209,14 @@ typedef struct {
     const char *name;  // family_isa[_variant], unique: "conv_s8_avx512vnni"
     ounce_family family;
     ounce_isa isa;
-    // Whether this kernel can do the step (NULL: always). `weights` is NULL for families that pack nothing.
+    // Whether this kernel can do the step (NULL: always). `weights` is NULL for all families but depthwise s8.
     bool (*supports)(const void *params, const ounce_conv_weights *weights);
     // Bytes of packed weights (NULL: packs nothing); sparse kernels look at the weights.
     size_t (*packed_size)(const void *params, const ounce_conv_weights *weights);
     void (*pack)(const void *params, const ounce_conv_weights *weights, void *packed);
+    // A multiple of this many output channels can be packed by themselves, with out_c and the pointers of `weights`
+    // changed for them; what comes of all, one after the other, is the same (0: all must be packed at once).
+    int64_t pack_channels;
     // Bytes of scratch that each thread needs (NULL: none).
     size_t (*scratch_size)(const void *params);
     // The number of independent units of work; results do not depend on how they are split.

@@ -5,7 +5,7 @@ import OunceRuntime
 /// Samples for a model: one array for each of its inputs, the first axis the samples, and labels where there are any.
 package struct Dataset: Sendable {
     package let count: Int
-    /// Inputs in one sample: more than one where a sample is a sequence of windows, `[count, windows, …]`.
+    /// Inputs in one sample: more than one where a sample is a sequence of windows or steps, `[count, windows, …]`.
     package let windows: Int
     /// In the order of the model's inputs; `[count, …]`.
     private let arrays: [Tensor]
@@ -27,7 +27,7 @@ package struct Dataset: Sendable {
     ) throws(CompressError) {
         self.inputs = inputs
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
-        hash = withExtendedLifetime(file) { sha256Hex(file.bytes) }
+        hash = sha256Hex(file.bytes, of: file)
         var named: [(name: String, tensor: Tensor)]
         if path.hasSuffix(".npy") {
             named = [("", try CompressError.wrapping(.input) { try NumPyFile.read(path: path) })]
@@ -59,17 +59,16 @@ package struct Dataset: Sendable {
                 "\(path): the first axis is the samples and must be alike for all arrays and the labels; it is "
                     + counts.sorted().map(String.init).joined(separator: " and "))
         }
-        var windows = 1
+        var windows: Set<Int> = []
         for (tensor, info) in zip(found, inputs) {
             let perSample = tensor.count / samples
             let wanted = Shape(info.shape.dims.map { $0 < 0 ? 1 : $0 }).elementCount ?? 0
-            let variable = info.shape.dims.dropFirst().contains { $0 < 0 }
-            if inputs.count == 1, wanted > 0, perSample > wanted, perSample % wanted == 0,
-                tensor.shape.dims.dropFirst(2).elementsEqual(info.shape.dims.dropFirst())
-            {
-                windows = perSample / wanted
+            if let steps = Self.windows(tensor.shape, info.shape) {
+                windows.insert(steps)
                 continue
             }
+            windows.insert(1)
+            let variable = info.shape.dims.dropFirst().contains { $0 < 0 }
             guard perSample == wanted || variable else {
                 throw CompressError(
                     .data,
@@ -77,9 +76,56 @@ package struct Dataset: Sendable {
                         + "\(Shape(Array(tensor.shape.dims.dropFirst()))), the model takes \(info.shape)")
             }
         }
-        self.windows = windows
+        guard windows.count == 1, let steps = windows.first else {
+            throw CompressError(
+                .data,
+                "\(path): the arrays have "
+                    + windows.sorted().map(String.init).joined(separator: " and ")
+                    + " inputs in a sample; give as many for each input of the model")
+        }
+        self.windows = steps
         arrays = found
         count = min(samples, max(1, limit ?? samples))
+    }
+
+    /// How many inputs follow each other in each sample of an array: `[samples, steps, …]` with or without the input's own
+    /// batch axis of 1; nil where a sample is one input.
+    private static func windows(_ array: Shape, _ input: Shape) -> Int? {
+        func fits(_ dims: some Collection<Int>, _ wanted: some Collection<Int>) -> Bool {
+            dims.count == wanted.count && zip(dims, wanted).allSatisfy { $1 < 0 || $0 == $1 }
+        }
+        let batch = input.dims.prefix(1).map { $0 < 0 ? 1 : $0 }
+        guard array.rank >= 2, array[1] > 0, !fits(array.dims.dropFirst(), batch + input.dims.dropFirst()) else {
+            return nil
+        }
+        let step = array.dims.dropFirst(2)
+        if fits(step, batch + input.dims.dropFirst()) { return array[1] }
+        return batch == [1] && array.rank > input.rank && fits(step, input.dims.dropFirst()) ? array[1] : nil
+    }
+
+    /// The shapes that the samples of a file give to inputs with open extents: the first axis of an array is the samples,
+    /// and the model's own first axis, the batch, stays open.
+    /// - Parameter isSequential: a sample may have an axis of steps before the input's own.
+    static func shapes(path: String, open: [OpenInput], isSequential: Bool = false) throws -> [String: Shape] {
+        let named =
+            path.hasSuffix(".npy")
+            ? [(name: "", tensor: try NumPyFile.read(path: path))] : try NumPyArchive.read(path: path)
+        let arrays = named.filter { $0.name != "labels" }
+        var shapes: [String: Shape] = [:]
+        for input in open {
+            let alone = open.count == 1 && arrays.count == 1 ? arrays.first : nil
+            guard let array = arrays.first(where: { $0.name == input.name }) ?? alone else { continue }
+            let dims = array.tensor.shape.dims
+            switch dims.count {
+            case input.shape.rank: shapes[input.name] = Shape([input.shape[0]] + dims.dropFirst())
+            case input.shape.rank + 1 where isSequential && dims[1] != max(input.shape[0], 1):
+                shapes[input.name] = Shape([input.shape[0]] + dims.dropFirst(2))
+            case input.shape.rank + 1: shapes[input.name] = Shape(Array(dims.dropFirst()))
+            case input.shape.rank + 2 where isSequential: shapes[input.name] = Shape(Array(dims.dropFirst(2)))
+            default: continue
+            }
+        }
+        return shapes
     }
 
     /// One sample, or one window of it, as the model's inputs, converted to its element types where that loses nothing.
@@ -92,7 +138,9 @@ package struct Dataset: Sendable {
             // A variable first axis is the batch; other variable axes take the sample's extents.
             var dims = info.shape.dims
             let own = array.shape.dims.dropFirst(windows > 1 ? 2 : 1)
-            if dims.dropFirst().contains(where: { $0 < 0 }), own.count == dims.count - 1 {
+            if own.count == dims.count, own.first == 1 {
+                dims = Array(own)
+            } else if dims.dropFirst().contains(where: { $0 < 0 }), own.count == dims.count - 1 {
                 dims = [1] + own
             } else {
                 dims = dims.map { $0 < 0 ? 1 : $0 }

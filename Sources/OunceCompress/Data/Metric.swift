@@ -39,14 +39,22 @@ package struct Evaluator: Sendable {
     /// - Parameter reference: what fidelity compares with.
     /// - Throws: `.data` where labels or outputs do not fit the metric.
     package func evaluate(_ model: Model, reference: Model? = nil) throws(CompressError) -> Report.Accuracy {
+        let run = try SampleRun(model, over: dataset)
+        let referenceRun = try reference.map { (model) throws(CompressError) in try SampleRun(model, over: dataset) }
         var scores: [Double] = []
         var classes: [Int] = []
         for index in 0..<dataset.count {
             if metric == .auc { classes.append(try classOf(index)) }
-            // The score of a sample of several windows is the mean over them.
+            // The score of a sample of several windows is the mean over them; of a sequence, that of its last step.
             var sum = 0.0
-            for window in 0..<dataset.windows { sum += try score(index, window, model, reference) }
-            scores.append(sum / Double(dataset.windows))
+            let last = run.isSequential && metric != .fidelity ? dataset.windows - 1 : 0
+            for window in 0..<dataset.windows {
+                let inputs = try dataset.sample(index, window: window)
+                let outputs = try run(inputs, window: window)
+                let expected = try referenceRun.map { (run) throws(CompressError) in try run(inputs, window: window) }
+                if window >= last { sum += try score(index, inputs, outputs, model, expected, reference) }
+            }
+            scores.append(sum / Double(dataset.windows - last))
             if index % 16 == 15 { progress?(Double(index + 1) / Double(dataset.count)) }
         }
         progress?(1)
@@ -62,10 +70,10 @@ package struct Evaluator: Sendable {
             metric: metric.rawValue, value: mean, samples: scores.count, standardError: (variance / n).squareRoot())
     }
 
-    private func score(_ index: Int, _ window: Int, _ model: Model, _ reference: Model?) throws(CompressError) -> Double
-    {
-        let inputs = try dataset.sample(index, window: window)
-        let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+    private func score(
+        _ index: Int, _ inputs: [Tensor], _ outputs: [Tensor], _ model: Model, _ expected: [Tensor]?,
+        _ reference: Model?
+    ) throws(CompressError) -> Double {
         guard let output = outputs.first, let info = model.outputs.first else {
             throw CompressError(.data, "the model has no output")
         }
@@ -83,10 +91,9 @@ package struct Evaluator: Sendable {
             }
             return Self.meanSquaredError(real, target)
         case .fidelity:
-            guard let reference else {
+            guard let reference, let expected else {
                 throw CompressError(.data, "fidelity needs a reference model (--reference)")
             }
-            let expected = try CompressError.wrapping(.data) { try reference.run(inputs) }
             guard let first = expected.first, let referenceInfo = reference.outputs.first, first.count == real.count
             else { throw CompressError(.data, "the reference model's output has another shape") }
             return Self.agreement(real, Self.real(first, referenceInfo, reference))

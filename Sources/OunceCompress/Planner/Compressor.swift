@@ -230,8 +230,9 @@ package struct Compressor: Sendable {
     private func artifact(_ picked: Candidate, report: Report) throws(CompressError) -> Artifact {
         let model = try CompressError.wrapping(.recipe) { try Model(graph: picked.graph, options: options) }
         var checks: [SelfCheck] = []
+        let stream = try CompressError.wrapping(.recipe) { try model.makeStream() }
         for inputs in try selfCheckInputs(model) {
-            let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs) }
+            let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs, stream: stream) }
             checks.append(SelfCheck(inputs: inputs, outputs: outputs))
         }
         var artifact = Artifact(
@@ -249,7 +250,10 @@ package struct Compressor: Sendable {
     private func selfCheckInputs(_ model: Model) throws(CompressError) -> [[Tensor]] {
         var samples: [[Tensor]] = []
         if let data = request.calibration ?? request.validation { samples.append(try data.sample(0)) }
-        samples.append(SyntheticInput.sample(for: model.inputs, seed: 1))
+        // What a model with states gives from the second run on shows what it keeps.
+        for seed in 1...(model.states.isEmpty ? 1 : 3) as ClosedRange<UInt64> {
+            samples.append(SyntheticInput.sample(for: model.inputs, seed: seed))
+        }
         return samples
     }
 }

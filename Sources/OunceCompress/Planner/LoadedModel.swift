@@ -8,38 +8,67 @@ package struct LoadedModel: Sendable {
     package let graph: Graph
     /// Bytes of the file.
     package let byteCount: Int
-    /// SHA-256 of the file.
-    package let hash: String
+    private let file: MappedFile
     /// Set where the file is an artifact.
     package let artifact: Artifact?
 
     /// Reads ONNX, TFLite or `.ounce`, whichever the file's content is.
     ///
+    /// - Parameters:
+    ///   - given: extents and values of inputs that the model leaves open, and its states.
+    ///   - data: a file of samples; a model that cannot be planned without knowing its extents gets those of the samples.
     /// - Throws: `.input` with all that is wrong or not supported.
-    package init(path: String) throws(CompressError) {
+    package init(path: String, given: InputBindings = InputBindings(), data: String? = nil) throws(CompressError) {
         let file = try CompressError.wrapping(.input) { try MappedFile(path: path) }
+        self.file = file
         byteCount = file.bytes.count
-        let isArtifact: Bool
-        (hash, isArtifact) = withExtendedLifetime(file) { (sha256Hex(file.bytes), Artifact.isArtifact(file.bytes)) }
-        if isArtifact {
+        if Artifact.isArtifact(file.bytes) {
             let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
+            guard given.shapes.isEmpty, given.values.isEmpty else {
+                throw CompressError(
+                    .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")
+            }
             artifact = opened
-            graph = opened.graph
+            graph = try CompressError.wrapping(.input) {
+                try opened.graph.binding(states: given.states)
+            }
         } else {
             artifact = nil
-            graph = try CompressError.wrapping(.input) {
-                do {
-                    return try ModelFile.load(path: path).simplified()
-                } catch let error as GraphError {
-                    throw CompressError(.input, "\(path): \(error)")
+            graph = try Self.graph(path, given, data)
+        }
+    }
+
+    private static func graph(
+        _ path: String, _ given: InputBindings, _ data: String?
+    ) throws(CompressError) -> Graph {
+        return try CompressError.wrapping(.input) {
+            do {
+                return try ModelFile.load(path: path, given: given).binding(states: given.states).simplified()
+            } catch let error as FormatError {
+                guard let data, !error.openInputs.isEmpty else { throw error }
+                var bound = given
+                // A state of unknown extents is that of one stream; it is no part of the data.
+                let states = Set(given.states.map(\.input))
+                for input in error.openInputs where states.contains(input.name) {
+                    bound.shapes[input.name] = Shape(input.shape.dims.map { $0 < 0 ? 1 : $0 })
                 }
+                let open = error.openInputs.filter { !states.contains($0.name) }
+                for (name, shape) in try Dataset.shapes(path: data, open: open, isSequential: !states.isEmpty) {
+                    bound.shapes[name] = states.isEmpty ? shape : Shape(shape.dims.map { $0 < 0 ? 1 : $0 })
+                }
+                return try ModelFile.load(path: path, given: bound).binding(states: given.states).simplified()
+            } catch let error as GraphError {
+                throw CompressError(.input, "\(path): \(error)")
             }
         }
     }
 
+    /// SHA-256 of the file.
+    package var hash: String { sha256Hex(file.bytes, of: file) }
+
     /// What data must have arrays for.
     package var inputs: [TensorInfo] {
-        graph.inputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
+        graph.clientInputs.map { TensorInfo(name: graph[$0].name, dtype: graph[$0].dtype, shape: graph[$0].shape) }
     }
 
     /// The model prepared to run.

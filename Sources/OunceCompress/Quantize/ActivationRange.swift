@@ -57,7 +57,37 @@ package struct ActivationStatistics: Sendable {
     private var binWidth: Float { maximum / Float(Self.bins) - minimum / Float(Self.bins) }
 
     /// The int8 grid for these values; it always holds zero exactly.
-    package func grid(_ calibration: Quantization.Calibration) -> AffineQuantization {
+    ///
+    /// - Parameter isSymmetric: with zero point 0.
+    package func grid(_ calibration: Quantization.Calibration, isSymmetric: Bool = false) -> AffineQuantization {
+        isSymmetric ? symmetricGrid(calibration) : affineGrid(calibration)
+    }
+
+    private func symmetricGrid(_ calibration: Quantization.Calibration) -> AffineQuantization {
+        guard maximum >= minimum else { return AffineQuantization(scale: 1, zeroPoint: 0) }
+        let reach = max(abs(minimum), abs(maximum))
+        switch calibration {
+        case .minmax: return Self.symmetricGrid(reach: reach)
+        case .percentile(let share):
+            let (low, high) = percentileRange(share)
+            return Self.symmetricGrid(reach: max(abs(low), abs(high)))
+        case .mse:
+            guard let moments else { return Self.symmetricGrid(reach: reach) }
+            var best = (error: Double.infinity, grid: Self.symmetricGrid(reach: reach))
+            for candidate in (0..<160).map({ reach * Float(1 - Double($0) * 0.00625) }) {
+                let grid = Self.symmetricGrid(reach: candidate)
+                let error = moments.squaredError(low: -candidate, high: candidate, scale: Double(grid.scale))
+                if error < best.error { best = (error, grid) }
+            }
+            return best.grid
+        }
+    }
+
+    private static func symmetricGrid(reach: Float) -> AffineQuantization {
+        AffineQuantization(scale: max(reach / 127, Float.leastNormalMagnitude * 0x1p20), zeroPoint: 0)
+    }
+
+    private func affineGrid(_ calibration: Quantization.Calibration) -> AffineQuantization {
         guard maximum >= minimum else { return AffineQuantization(scale: 1, zeroPoint: 0) }
         let (low, high): (Float, Float)
         switch calibration {

@@ -22,14 +22,14 @@ package struct Calibrator {
         let order = watched.sorted()
         guard !order.isEmpty else { return [:] }
         var instrumented = graph
-        instrumented.outputs = order
+        instrumented.replaceClientOutputs(order)
         let model = try CompressError.wrapping(.recipe) { try Model(graph: instrumented, options: options) }
+        let run = try SampleRun(model, over: dataset)
         var statistics = [ActivationStatistics](repeating: ActivationStatistics(), count: order.count)
         let total = dataset.count * dataset.windows
         for pass in 0..<2 {
             for index in 0..<total {
-                let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
-                let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+                let outputs = try run(index / dataset.windows, window: index % dataset.windows)
                 defer { withExtendedLifetime(outputs) {} }
                 for (place, output) in outputs.enumerated() where output.dtype == .float32 {
                     let values = output.bytes.bindMemory(to: Float.self)

@@ -21,23 +21,26 @@ struct InputPrecision {
         let inputs = Set(entries.compactMap { graph.nodes[$0].inputs.first ?? nil })
         let statistics = try calibrator.observe(inputs)
         var probe = graph
-        probe.outputs = []
+        var outputs: [ValueID] = []
         var probed: [Int] = []
         for index in entries {
             let node = graph.nodes[index]
-            guard let x = node.inputs.first ?? nil, let grid = statistics[x]?.grid(recipe.calibration) else { continue }
+            guard let x = node.inputs.first ?? nil,
+                let grid = statistics[x]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+            else { continue }
             do {
                 let quantized = try probe.append(
                     .quantize, [x], name: "\(node.name)/probe/quantize", encoding: .affine(grid))
                 let back = try probe.append(.dequantize, [quantized], name: "\(node.name)/probe/dequantize")
                 let output = try probe.append(node.op, [back] + node.inputs.dropFirst(), name: "\(node.name)/probe")
-                probe.outputs += [node.outputs[0], output]
+                outputs += [node.outputs[0], output]
                 probed.append(index)
             } catch {
                 throw CompressError(.recipe, error.description)
             }
         }
-        guard !probe.outputs.isEmpty else { return [] }
+        guard !outputs.isEmpty else { return [] }
+        probe.replaceClientOutputs(outputs)
         let ratios = try signalToNoise(probe)
         return Set(zip(probed, ratios).filter { $1 < recipe.minInputSQNR }.map(\.0))
     }
@@ -57,14 +60,14 @@ struct InputPrecision {
     /// For each pair of outputs (clean, noisy) the ratio of the clean one's variance to the noise, in decibels.
     private func signalToNoise(_ probe: Graph) throws(CompressError) -> [Double] {
         let model = try CompressError.wrapping(.recipe) { try Model(graph: probe, options: calibrator.options) }
-        let pairs = probe.outputs.count / 2
+        let pairs = model.outputs.count / 2
         var sums = [[(sum: Double, squares: Double)]](repeating: [], count: pairs)
         var noise = [Double](repeating: 0, count: pairs)
         var rows = [Int](repeating: 0, count: pairs)
         let dataset = calibrator.dataset
+        let run = try SampleRun(model, over: dataset)
         for index in 0..<dataset.count * dataset.windows {
-            let inputs = try dataset.sample(index / dataset.windows, window: index % dataset.windows)
-            let outputs = try CompressError.wrapping(.data) { try model.run(inputs) }
+            let outputs = try run(index / dataset.windows, window: index % dataset.windows)
             // The pointers below are into the outputs.
             defer { withExtendedLifetime(outputs) {} }
             for pair in 0..<pairs {

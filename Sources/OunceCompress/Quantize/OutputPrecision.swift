@@ -11,7 +11,7 @@ enum OutputPrecision {
         let producers = graph.producers()
         var left = largestShare * Double(graph.macs)
         var found: Set<Int> = []
-        for output in graph.outputs {
+        for output in graph.clientOutputs {
             var value: ValueID? = output
             // Back along what leads to nothing but the scores.
             while let index = value.flatMap({ producers[$0] }), !found.contains(index) {

@@ -91,6 +91,7 @@ private struct QuantizedGraphBuilder {
         self.statistics = statistics
         self.recipe = recipe
         result = Graph(name: source.name)
+        result.initialStates = source.initialStates
         for node in source.nodes {
             guard let output = node.outputs.first, let x = node.inputs.first ?? nil else { continue }
             if case .unary(.function(.sign)) = node.op { signs.insert(output) }
@@ -144,7 +145,8 @@ private struct QuantizedGraphBuilder {
     private func grid(of id: ValueID) -> AffineQuantization {
         signs.contains(id)
             ? AffineQuantization(scale: 1, zeroPoint: 0)
-            : statistics[id]?.grid(recipe.calibration) ?? AffineQuantization(scale: 1, zeroPoint: 0)
+            : statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+                ?? AffineQuantization(scale: 1, zeroPoint: 0)
     }
 
     private mutating func append(

@@ -139,6 +139,26 @@ struct Field {
 
     func fields(_ keys: [String]) -> Fields? { Fields(self, keys: keys) }
 
+    /// A mapping whose keys are names of the user's; nil when one of its values is wrong.
+    func entries<T>(count: ClosedRange<Int>, _ value: (Field) -> T?) -> [String: T]? {
+        guard case .mapping(let entries) = node.content else {
+            wrongType("a mapping", "write {name: value}")
+            return nil
+        }
+        guard count.contains(entries.count) else {
+            report("'\(key)' has \(entries.count) entries", "give it \(count.lowerBound) to \(count.upperBound)")
+            return nil
+        }
+        var values: [String: T] = [:]
+        for entry in entries {
+            values[entry.key] = value(Field(key: entry.key, node: entry.value, sink: sink))
+        }
+        return values.count == entries.count ? values : nil
+    }
+
+    /// The extent of a tensor's axis; `?` is an open one, -1 here.
+    func extent() -> Int? { scalar == "?" ? -1 : integer(in: 1...1 << 30) }
+
     /// The value under a key, where there is one.
     subscript(key: String) -> Field? {
         guard case .mapping(let entries) = node.content else { return nil }

@@ -9,24 +9,37 @@ struct GraphBuilder {
     var unsupported = UnsupportedList()
     /// How many bytes of constants may still be made; a small file must not unfold into a huge graph.
     private var budget: Int
+    /// How many nodes may be made; a small file must not unroll into a huge graph.
+    private let nodeLimit: Int
+    /// The values of which only the first slices along an axis count.
+    var runTimeExtents: [ValueID: RunTimeExtent] = [:]
 
     init(name: String, fileBytes: Int) {
         graph = Graph(name: name)
         budget = 4 * fileBytes + 1 << 28
+        nodeLimit = min(4 * Self.maximumNodes, 40_000 + fileBytes / 2)
     }
 
     /// Appends a node; its output's type follows from shape inference.
     mutating func emit(
         _ op: Op, _ inputs: [ValueID?], name: String, output: String? = nil, encoding: Encoding = .plain
     ) throws(ImportFailure) -> ValueID {
-        guard graph.nodes.count < 4 * Self.maximumNodes else {
-            throw .fatal(FormatError(.limit, "the model has over \(Self.maximumNodes) nodes"))
+        guard graph.nodes.count < nodeLimit else {
+            throw .fatal(FormatError(.limit, "the model unfolds into over \(nodeLimit) nodes"))
         }
+        let id: ValueID
         do throws(GraphError) {
-            return try graph.append(op, inputs, name: name, output: output, encoding: encoding)
+            id = try graph.append(op, inputs, name: name, output: output, encoding: encoding)
         } catch {
             throw .fatal(FormatError(error.code == .limit ? .limit : .corrupt, error.description))
         }
+        guard !runTimeExtents.isEmpty else { return id }
+        if case .cut = op { return id }
+        do throws(GraphError) {
+            runTimeExtents[id] = try graph.runTimeExtent(
+                of: op, inputs, inputs.map { $0.flatMap { runTimeExtents[$0] } }, output: graph[id].shape, node: name)
+        } catch { throw .unsupported(error.message) }
+        return id
     }
 
     mutating func constant(_ tensor: Tensor, name: String, encoding: Encoding = .plain) -> ValueID {
@@ -44,7 +57,7 @@ struct GraphBuilder {
     /// `tensor` with its axes in another order.
     mutating func permute(_ tensor: Tensor, _ permutation: [Int]) throws(ImportFailure) -> Tensor {
         try charge(tensor.byteCount)
-        guard let permuted = tensor.permuted(permutation) else {
+        guard let permuted = tensor.transposed(permutation) else {
             throw .corrupt("\(permutation) is no order of the axes of \(tensor.shape)")
         }
         return permuted
@@ -59,15 +72,34 @@ struct GraphBuilder {
         }
         let stride = affine.axis.map { tensor.shape.strides[$0] } ?? max(tensor.count, 1)
         let extent = affine.axis.map { tensor.shape[$0] } ?? 1
-        guard affine.scales.count == extent, affine.zeroPoints.count == extent, let values = tensor.integers() else {
+        guard affine.scales.count == extent, affine.zeroPoints.count == extent, !tensor.dtype.isFloat else {
             throw .corrupt("\(affine.scales.count) scales for axis \(axis) of \(tensor.dtype) \(tensor.shape)")
         }
-        let reals = values.enumerated().map { index, value in
-            let channel = index / max(stride, 1) % max(extent, 1)
-            return affine.scales[channel] * Float(value &- Int(affine.zeroPoints[channel]))
+        let row = tensor.shape.rank == 0 ? 1 : max(tensor.count / max(tensor.shape[0], 1), 1)
+        func widened<T: FixedWidthInteger & TensorElement>(_: T.Type) -> Tensor? {
+            tensor.mappedRows(as: .float32) { rows, source, target in
+                let size = MemoryLayout<T>.size
+                for index in 0..<source.count / size {
+                    let place = rows.lowerBound * row + index
+                    let channel = place / max(stride, 1) % max(extent, 1)
+                    let value = Int(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * size, as: T.self))
+                    let real = affine.scales[channel] * Float(value &- Int(affine.zeroPoints[channel]))
+                    target.storeBytes(of: real, toByteOffset: 4 * index, as: Float.self)
+                }
+            }
         }
-        guard let result = Tensor(reals, shape: tensor.shape) else { throw .corrupt("a constant of \(tensor.shape)") }
-        return result
+        let reals: Tensor? =
+            switch tensor.dtype {
+            case .int8: widened(Int8.self)
+            case .uint8, .bool: widened(UInt8.self)
+            case .int16: widened(Int16.self)
+            case .uint16: widened(UInt16.self)
+            case .int32: widened(Int32.self)
+            case .uint32: widened(UInt32.self)
+            default: widened(Int64.self)
+            }
+        guard let reals else { throw .corrupt("a constant of \(tensor.shape)") }
+        return reals
     }
 
     /// The finished graph.
@@ -98,9 +130,9 @@ extension AffineQuantization {
 extension Tensor {
     /// uint8 numbers stored 128 lower, as int8.
     var shiftedToSigned: Tensor? {
-        let storage = TensorStorage(byteCount: byteCount) { output in
-            for index in bytes.indices { output[index] = bytes[index] ^ 0x80 }
+        guard dtype == .uint8 else { return nil }
+        return mappedRows(as: .int8) { _, source, target in
+            for index in source.indices { target[index] = source[index] ^ 0x80 }
         }
-        return dtype == .uint8 ? Tensor(dtype: .int8, shape: shape, storage: storage) : nil
     }
 }

@@ -75,7 +75,7 @@ package enum NumPyFile {
         }
         let shape = header.isFortranOrder ? Shape(header.shape.dims.reversed()) : header.shape
         guard let stored = Tensor(dtype: header.dtype, shape: shape, storage: storage),
-            let tensor = header.isFortranOrder ? stored.permuted(Array((0..<shape.rank).reversed())) : stored
+            let tensor = header.isFortranOrder ? stored.transposed(Array((0..<shape.rank).reversed())) : stored
         else { throw FormatError(.corrupt, "the array does not have the extents \(header.shape)") }
         return tensor
     }

@@ -37,10 +37,12 @@ extension ONNXTranslation {
     }
 
     mutating func gelu(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let x = try value(node, 0)
+        .value(try gelu(try value(node, 0), isTanh: node.string("approximate", default: "none") == "tanh"))
+    }
+
+    mutating func gelu(_ x: ValueID, isTanh: Bool) throws(ImportFailure) -> ValueID {
         let half = try multiply(x, try scalar(0.5, like: x))
         let argument: ValueID
-        let isTanh = node.string("approximate", default: "none") == "tanh"
         if isTanh {
             let cube = try multiply(try multiply(try square(x), x), try scalar(0.044715, like: x))
             argument = try multiply(try add(x, cube), try scalar(0.797884560802865, like: x))
@@ -48,7 +50,7 @@ extension ONNXTranslation {
             argument = try multiply(x, try scalar(0.7071067811865476, like: x))
         }
         let bell = try unary(isTanh ? .tanh : .function(.erf), argument)
-        return .value(try multiply(half, try add(bell, try scalar(1, like: x))))
+        return try multiply(half, try add(bell, try scalar(1, like: x)))
     }
 
     mutating func mish(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {

@@ -2,7 +2,7 @@ import OunceGraph
 
 extension ONNXTranslation {
     /// `[B, S, heads * D]` as `[B, heads, S, D]`.
-    private mutating func splitHeads(_ x: ValueID, _ heads: Int) throws(ImportFailure) -> ValueID {
+    mutating func splitHeads(_ x: ValueID, _ heads: Int) throws(ImportFailure) -> ValueID {
         guard rank(x) == 3 else { return x }
         let width = shape(x)[2]
         guard heads > 0, width >= 0, width % heads == 0 else { throw .corrupt("\(heads) heads of \(shape(x))") }

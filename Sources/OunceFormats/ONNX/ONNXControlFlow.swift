@@ -1,5 +1,4 @@
 import OunceGraph
-import SwiftProtobuf
 
 /// If, Loop and Scan, unrolled: the branch that is taken, each round of a loop whose count is known.
 extension ONNXTranslation {
@@ -8,17 +7,9 @@ extension ONNXTranslation {
     private static let maximumRounds = 1 << 12
 
     private func body(_ name: String, _ node: inout ONNXNode) throws(ImportFailure) -> ONNXGraphProto {
-        guard let bytes = node.attribute(name)?.g, !bytes.isEmpty else { throw .corrupt("\(name) is missing") }
+        guard let graph = node.attribute(name)?.g else { throw .corrupt("\(name) is missing") }
         guard depth < Self.maximumDepth else { throw .unsupported("bodies within over \(Self.maximumDepth) others") }
-        do throws(FormatError) {
-            try ONNXSizeCheck.checkGraph([UInt8](bytes))
-        } catch { throw .fatal(error) }
-        var options = BinaryDecodingOptions()
-        options.discardUnknownFields = true
-        options.messageDepthLimit = 16
-        do {
-            return try ONNXGraphProto(serializedBytes: bytes, options: options)
-        } catch { throw .corrupt("\(name) is no graph (\(error))") }
+        return graph
     }
 
     /// Translates a body whose inputs stand for `inputs`; names of the surroundings are known in it.
@@ -40,6 +31,15 @@ extension ONNXTranslation {
         for (input, binding) in zip(body.input, inputs) { bindings[input.name] = binding }
         for initializer in body.initializer { bindings[initializer.name] = .constant(try initializer.tensor(), .plain) }
         depth += 1
+        defer {
+            depth -= 1
+            location = place
+            for (name, binding, id) in hidden {
+                bindings[name] = binding
+                materialized[name] = id
+                absentOutputs.remove(name)
+            }
+        }
         for proto in body.node {
             var node = ONNXNode(proto)
             try run(&node)
@@ -49,17 +49,10 @@ extension ONNXTranslation {
             guard let binding = bindings[output.name] else { throw .corrupt("'\(output.name)' is made by no node") }
             outputs.append(binding)
         }
-        depth -= 1
-        location = place
-        for (name, binding, id) in hidden {
-            bindings[name] = binding
-            materialized[name] = id
-            absentOutputs.remove(name)
-        }
         return outputs
     }
 
-    private mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
+    mutating func identity(_ binding: ONNXBinding) throws(ImportFailure) -> ValueID {
         switch binding {
         case .value(let id): return id
         case .constant(let tensor, let encoding):
@@ -68,6 +61,7 @@ extension ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return try numbers(known) }
             throw .unsupported("extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("a sequence where a tensor is wanted")
         case .missing: throw .unsupported("its body uses what is not supported")
         }
     }

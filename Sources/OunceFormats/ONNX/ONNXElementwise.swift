@@ -70,6 +70,8 @@ extension ONNXTranslation {
     mutating func cast(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         node.ignore("saturate", "round_mode")
         let code = node.int("to", default: 0)
+        // A label as text stays its number.
+        if code == 8 { return try binding(node, 0) }
         guard let dtype = DType(onnx: code) else {
             throw .unsupported("element type \(code) of ONNX; cast to a float or integer type")
         }

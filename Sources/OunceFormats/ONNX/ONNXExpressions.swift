@@ -40,8 +40,9 @@ extension ONNXTranslation {
         guard let count = output.shape.elementCount, count * output.dtype.byteSize <= Self.maximumFoldedBytes,
             tensors.allSatisfy({ ($0?.byteCount ?? 0) <= Self.maximumFoldedBytes })
         else { return nil }
+        // What takes many steps for one number is left to the run.
         switch op {
-        case .conv, .fullyConnected, .matMul, .recurrent: return nil
+        case .conv, .fullyConnected, .matMul, .recurrent, .pool, .poolIndices, .resample: return nil
         default: break
         }
         guard let loop = GenericOperator(op, inputs: types, output: output), let result = loop.evaluate(tensors) else {
@@ -119,7 +120,7 @@ extension ONNXTranslation {
 
     /// The extents of `x`, all of which must be known.
     func known(_ x: ValueID) throws(ImportFailure) -> [Int] {
-        guard shape(x).isStatic else {
+        guard shape(x).isStatic, builder.runTimeExtents[x] == nil else {
             throw .unsupported("its input \(shape(x)) has unknown extents; export with fixed shapes")
         }
         return shape(x).dims

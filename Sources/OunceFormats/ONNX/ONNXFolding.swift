@@ -40,6 +40,9 @@ extension ONNXTranslation {
 
     mutating func constant(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         if let tensor = node.attribute("value") { return .constant(try tensor.t.tensor(), .plain) }
+        if let sparse = node.attribute("sparse_value")?.sparseTensors.first {
+            return .constant(try dense(sparse), .plain)
+        }
         if let floats = node.attribute("value_floats") { return .constant(Tensor(floats.floats), .plain) }
         if let ints = node.attribute("value_ints") { return .constant(Tensor(ints.ints), .plain) }
         if let float = node.attribute("value_float"), let tensor = Tensor([float.f], shape: []) {
@@ -57,7 +60,7 @@ extension ONNXTranslation {
         let range = SliceRange(start: node.int("start", default: 0), end: node.attribute("end").map { Int($0.i) })
         let (start, end) = range.bounds(extent: shape.rank)
         let extents = shape.dims.enumerated().map { axis, extent -> ONNXExtent in
-            extent < 0 ? .axis(axis, of: x) : .known(extent)
+            extent < 0 || builder.runTimeExtents[x]?.axis == axis ? .axis(axis, of: x) : .known(extent)
         }
         return list(Array(extents[start..<max(start, end)]))
     }

@@ -108,9 +108,7 @@ extension ONNXTranslation {
     // MARK: Results whose extents depend on values
 
     mutating func nonZero(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        guard let x = try constantOrNeeded(node, 0) else {
-            throw .unsupported("the extent of its result depends on the data; export without it")
-        }
+        guard let x = try constant(node, 0) else { return .value(try placesOfNonZero(try value(node, 0))) }
         let strides = x.shape.strides
         let places = x.doubles().enumerated().filter { $0.element != 0 }.map(\.offset)
         let found = x.shape.dims.indices.flatMap { axis in
@@ -121,14 +119,16 @@ extension ONNXTranslation {
 
     mutating func compress(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         var x = try value(node, 0)
-        guard let condition = try constantOrNeeded(node, 1) else {
-            throw .unsupported("the extent of its result depends on the data; export with a constant condition")
-        }
         var axis = 0
         if let given = node.attribute("axis") {
             axis = try self.axis(Int(given.i), of: x)
         } else {
             x = try reshape(x, [.infer])
+        }
+        guard let condition = try constant(node, 1) else {
+            let places = try placesOfNonZero(try value(node, 1))
+            guard rank(places) == 2, shape(places)[0] == 1 else { throw .corrupt("its condition is no list") }
+            return .value(try make(.gather(.slices(axis: axis)), x, try reshape(places, [.copy(1)])))
         }
         let chosen = condition.doubles().enumerated().filter { $0.element != 0 }.map { Int64($0.offset) }
         return .value(try make(.gather(.slices(axis: axis)), x, try numbers(chosen)))
@@ -152,8 +152,11 @@ extension ONNXTranslation {
     mutating func constantOfShape(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let tensor = try node.attribute("value").map { (value) throws(ImportFailure) in try value.t.tensor() }
         let filling = tensor ?? Tensor([Float(0)])
-        guard let dims = try integers(node, 0) else { throw .corrupt("its shape is missing") }
         guard filling.count == 1, let number = filling.reshaped([]) else { throw .corrupt("its value is no number") }
+        if case .extents(let extents) = try binding(node, 0) {
+            return .value(try spread(builder.constant(number, name: location), to: extents))
+        }
+        guard let dims = try integers(node, 0) else { throw .corrupt("its shape is missing") }
         return .value(try make(.expand(dims), builder.constant(number, name: location)))
     }
 

@@ -2,9 +2,31 @@ import OunceGraph
 
 extension ONNXTranslation {
     mutating func expand(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
+        if case .extents(let extents) = try binding(node, 1) {
+            return .value(try spread(try value(node, 0), to: extents))
+        }
         guard let dims = try integers(node, 1) else { throw .corrupt("its shape is missing") }
         // An extent of -1, which some exporters write, leaves the axis as it is.
         return .value(try make(.expand(dims.map { $0 == -1 ? 1 : $0 }), try value(node, 0)))
+    }
+
+    /// `x` broadcast to extents that are known only with the model's inputs: chosen by something of that shape.
+    mutating func spread(_ x: ValueID, to extents: [ONNXExtent]) throws(ImportFailure) -> ValueID {
+        guard extents.count <= 8 else { throw .unsupported("a shape of \(extents.count) axes, over 8") }
+        var known: [Int] = []
+        for extent in extents {
+            if case .known(let number) = extent { known.append(number == -1 ? 1 : number) } else { known.append(1) }
+        }
+        var shaped = try make(.expand(known), try scalar(0, .bool))
+        for (place, extent) in extents.enumerated() {
+            guard case .axis(let axis, of: let source) = extent else { continue }
+            let others = shape(source).dims.indices.filter { $0 != axis }
+            let row = others.isEmpty ? source : try make(.reduce(.max, axes: others, keepDims: false), source)
+            let along = try make(.compare(.equal), row, row)
+            let trailing = [ReshapeDimension](repeating: .literal(1), count: extents.count - 1 - place)
+            shaped = try binary(.or, shaped, try reshape(along, [.copy(0)] + trailing))
+        }
+        return try choose(shaped, x, x)
     }
 
     mutating func tile(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {

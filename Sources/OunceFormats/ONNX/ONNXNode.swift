@@ -1,4 +1,3 @@
-import FoundationEssentials
 import OunceGraph
 
 /// A node of an ONNX model with checked access to its attributes; remembers which of them were looked at.

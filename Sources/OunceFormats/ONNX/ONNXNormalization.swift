@@ -98,7 +98,9 @@ extension ONNXTranslation {
         case 2: norm = try unary(.sqrt, try reduce(.sum, try square(x), axes: [axis]))
         case let p: throw .unsupported("p = \(p); only 1 and 2 are defined")
         }
-        return .value(try divide(x, norm))
+        // Zeros have no direction and stay zeros.
+        let isZero = try make(.compare(.equal), norm, try scalar(0, like: norm))
+        return .value(try divide(x, try choose(isZero, try scalar(1, like: norm), norm)))
     }
 
     /// `x / (bias + alpha * mean of squares over neighbouring channels) ^ beta`.

@@ -5,7 +5,9 @@ extension ONNXTranslation {
         @Sendable (inout ONNXTranslation, inout ONNXNode) throws(ImportFailure) -> ONNXBinding
 
     /// Every operator that is read, by ONNX's name.
-    static let operators: [String: Translate] = [arithmetic, reductions, activations, layers, movement].reduce(into: [:]
+    static let operators: [String: Translate] = [
+        arithmetic, reductions, activations, layers, movement, sampling, sequences,
+    ].reduce(into: [:]
     ) {
         $0.merge($1) { first, _ in first }
     }
@@ -96,8 +98,14 @@ extension ONNXTranslation {
         "MatMulInteger": { (t, n) throws(ImportFailure) in try t.matMulInteger(n) },
         "MaxPool": { (t, n) throws(ImportFailure) in try t.pool(.max, &n) },
         "MeanVarianceNormalization": { (t, n) throws(ImportFailure) in try t.meanVarianceNormalization(&n) },
-        "QLinearConv": { (t, n) throws(ImportFailure) in try t.quantizedConvolution(&n) },
-        "QLinearMatMul": { (t, n) throws(ImportFailure) in try t.quantizedMatMul(n) },
+        "QLinearConv": { (t, n) throws(ImportFailure) in
+            try t.isStaticallyQuantized(n, [1, 2, 3, 4, 5, 6, 7, 8])
+                ? try t.staticQuantizedConvolution(&n) : try t.quantizedConvolution(&n)
+        },
+        "QLinearMatMul": { (t, n) throws(ImportFailure) in
+            try t.isStaticallyQuantized(n, [1, 2, 4, 5, 6, 7])
+                ? try t.staticQuantizedMatMul(n) : try t.quantizedMatMul(n)
+        },
         "QuantizeLinear": { (t, n) throws(ImportFailure) in try t.quantizeLinear(&n) },
         "RMSNormalization": { (t, n) throws(ImportFailure) in try t.rootMeanSquareNormalization(&n) },
         "RNN": { (t, n) throws(ImportFailure) in try t.recurrent(.rnn, &n) },
@@ -182,6 +190,7 @@ extension ONNXTranslation {
         "GatherElements": { (t, n) throws(ImportFailure) in try t.gatherElements(&n) },
         "GatherND": { (t, n) throws(ImportFailure) in try t.gatherTuples(&n) },
         "Identity": { (t, n) throws(ImportFailure) in try t.binding(n, 0) },
+        "NonMaxSuppression": { (t, n) throws(ImportFailure) in try t.nonMaxSuppression(&n) },
         "NonZero": { (t, n) throws(ImportFailure) in try t.nonZero(n) },
         "OneHot": { (t, n) throws(ImportFailure) in try t.oneHot(&n) },
         "Pad": { (t, n) throws(ImportFailure) in try t.pad(&n) },
@@ -201,5 +210,50 @@ extension ONNXTranslation {
         "Transpose": { (t, n) throws(ImportFailure) in try t.transpose(&n) },
         "Trilu": { (t, n) throws(ImportFailure) in try t.triangle(&n) },
         "Unsqueeze": { (t, n) throws(ImportFailure) in try t.unsqueeze(&n) },
+    ]
+
+    private static let sampling: [String: Translate] = [
+        "AffineGrid": { (t, n) throws(ImportFailure) in try t.affineGrid(&n) },
+        "Bernoulli": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "BlackmanWindow": { (t, n) throws(ImportFailure) in try t.signalWindow(.blackman, &n) },
+        "CenterCropPad": { (t, n) throws(ImportFailure) in try t.centerCropPad(&n) },
+        "Col2Im": { (t, n) throws(ImportFailure) in try t.columnsToImage(&n) },
+        "DFT": { (t, n) throws(ImportFailure) in try t.discreteFourier(&n) },
+        "DeformConv": { (t, n) throws(ImportFailure) in try t.deformableConvolution(&n) },
+        "Det": { (t, n) throws(ImportFailure) in .value(try t.make(.determinant, try t.value(n, 0))) },
+        "GridSample": { (t, n) throws(ImportFailure) in try t.gridSample(&n) },
+        "HammingWindow": { (t, n) throws(ImportFailure) in try t.signalWindow(.hamming, &n) },
+        "HannWindow": { (t, n) throws(ImportFailure) in try t.signalWindow(.hann, &n) },
+        "MaxUnpool": { (t, n) throws(ImportFailure) in try t.maxUnpool(&n) },
+        "MelWeightMatrix": { (t, n) throws(ImportFailure) in try t.melWeights(&n) },
+        "Multinomial": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "NegativeLogLikelihoodLoss": { (t, n) throws(ImportFailure) in try t.negativeLogLikelihood(&n) },
+        "RandomNormal": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "RandomNormalLike": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "RandomUniform": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "RandomUniformLike": { (t, _) throws(ImportFailure) in try t.refusesRandomness() },
+        "RoiAlign": { (t, n) throws(ImportFailure) in try t.roiAlign(&n) },
+        "STFT": { (t, n) throws(ImportFailure) in try t.shortTimeFourier(&n) },
+        "SoftmaxCrossEntropyLoss": { (t, n) throws(ImportFailure) in try t.softmaxCrossEntropy(&n) },
+        "TensorScatter": { (t, n) throws(ImportFailure) in try t.tensorScatter(&n) },
+        "TfIdfVectorizer": { (t, n) throws(ImportFailure) in try t.ngramCounts(&n) },
+        "Unique": { (t, n) throws(ImportFailure) in try t.distinct(&n) },
+    ]
+
+    private static let sequences: [String: Translate] = [
+        "ConcatFromSequence": { (t, n) throws(ImportFailure) in try t.concatSequence(&n) },
+        "Optional": { (t, n) throws(ImportFailure) in try t.optional(&n) },
+        "OptionalGetElement": { (t, n) throws(ImportFailure) in try t.binding(n, 0) },
+        "OptionalHasElement": { (t, n) throws(ImportFailure) in try t.hasElement(n) },
+        "SequenceAt": { (t, n) throws(ImportFailure) in try t.sequenceItem(n) },
+        "SequenceConstruct": { (t, n) throws(ImportFailure) in try t.makeSequence(n) },
+        "SequenceEmpty": { (_, n) throws(ImportFailure) in
+            n.ignore("dtype")
+            return .sequence([])
+        },
+        "SequenceErase": { (t, n) throws(ImportFailure) in try t.sequenceErase(n) },
+        "SequenceInsert": { (t, n) throws(ImportFailure) in try t.sequenceInsert(n) },
+        "SequenceLength": { (t, n) throws(ImportFailure) in try t.sequenceLength(n) },
+        "SplitToSequence": { (t, n) throws(ImportFailure) in try t.splitToSequence(&n) },
     ]
 }

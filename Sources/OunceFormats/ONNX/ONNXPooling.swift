@@ -158,8 +158,9 @@ private struct TransposedWindow {
                 let wanted = stated?[axis] ?? extents[axis] * strides[axis]
                 guard (1...Shape.maximumElements).contains(wanted) else { throw .corrupt("an output of \(wanted)") }
                 let total = strides[axis] * (extents[axis] - 1) + extra[axis] + reach + 1 - wanted
-                let half = total >= 0 ? total / 2 : -(-total / 2)
-                padding = mode == "SAME_UPPER" ? (half, total - half) : (total - half, half)
+                let half = total / 2
+                // What the output has more than the convolution gives comes after it.
+                padding = total < 0 ? (0, total) : mode == "SAME_UPPER" ? (half, total - half) : (total - half, half)
             }
             before.append(reach - padding.0)
             after.append(reach - padding.1 + extra[axis])

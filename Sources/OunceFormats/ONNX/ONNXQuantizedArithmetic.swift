@@ -104,7 +104,14 @@ extension ONNXTranslation {
     }
 
     mutating func matMulInteger(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        .value(try make(.matMul, try centred(node, 0, zero: 2, column: 1), try centred(node, 1, zero: 3)))
+        let (x, weights) = (try centred(node, 0, zero: 2, column: 1), try centred(node, 1, zero: 3))
+        guard let constant = builder.graph[weights].constant, constant.shape.rank == 2 else {
+            return .value(try make(.matMul, x, weights))
+        }
+        // Sums of small whole numbers are whole in float32 as well, where there are fast kernels.
+        let product = try make(
+            .fullyConnected(.none), try cast(x, .float32), try cast(try transpose(weights, [1, 0]), .float32))
+        return .value(try cast(product, .int32))
     }
 
     mutating func quantizedMatMul(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
@@ -126,7 +133,12 @@ extension ONNXTranslation {
 
     mutating func convInteger(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let x = try centred(node, 0, zero: 2)
-        return .value(try integerConvolution(x, try centred(node, 1, zero: 3, column: rank(x) - 1), &node))
+        let weights = try centred(node, 1, zero: 3, column: rank(x) - 1)
+        guard builder.graph[weights].constant != nil else {
+            return .value(try integerConvolution(x, weights, &node))
+        }
+        let sum = try integerConvolution(try cast(x, .float32), try cast(weights, .float32), &node)
+        return .value(try cast(sum, .int32))
     }
 
     mutating func quantizedConvolution(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {

@@ -7,6 +7,7 @@ enum ONNXBinding {
     case constant(Tensor, Encoding)
     /// A list of extents of which some are not known.
     case extents([ONNXExtent])
+    case sequence([ONNXBinding])
     /// Made by a node that is not supported.
     case missing
 }
@@ -19,27 +20,32 @@ enum ONNXExtent: Hashable {
 
 /// Translates one ONNX graph.
 struct ONNXTranslation {
-    let opset: Int
+    /// Of the node that is being translated: functions may have one of their own.
+    private(set) var opset: Int
+    private var functions: ONNXFunctions
     var builder: GraphBuilder
     var bindings: [String: ONNXBinding] = [:]
     var materialized: [String: ValueID] = [:]
     /// Outputs of operators that are not made.
     var absentOutputs: Set<String> = []
-    /// Values of inputs that stand for these inputs of the model.
-    let constants: [String: Tensor]
-    /// Inputs of the model whose values shapes depend on, and which are not among `constants`.
+    /// What is known of the model's inputs.
+    let given: InputBindings
+    /// Inputs of the model whose values shapes depend on, and which have none.
     private(set) var neededInputs: Set<String> = []
     private var searches = 0
     /// The node that is being translated, by its name.
     var location = ""
+    /// Nodes and names made for operators that are expressed by others.
+    var expansions = 0
     /// How deep in bodies of If, Loop and Scan.
     var depth = 0
     /// Rounds of loops so far, and branches taken.
     var rounds = 0
 
-    init(opset: Int, name: String, fileBytes: Int, constants: [String: Tensor]) {
+    init(opset: Int, functions: ONNXFunctions, name: String, fileBytes: Int, given: InputBindings) {
         self.opset = opset
-        self.constants = constants
+        self.functions = functions
+        self.given = given
         builder = GraphBuilder(name: name, fileBytes: fileBytes)
     }
 
@@ -50,17 +56,20 @@ struct ONNXTranslation {
         for initializer in proto.initializer {
             try collecting("initializer", at: initializer.name, outputs: [initializer.name]) {
                 (translation) throws(ImportFailure) in
-                let tensor = try initializer.tensor()
+                let labels = initializer.labels()
+                let tensor = if let labels { labels } else { try initializer.tensor() }
                 translation.bindings[initializer.name] = .constant(tensor, .plain)
+            }
+        }
+        for sparse in proto.sparseInitializer {
+            let name = sparse.values.name
+            try collecting("initializer", at: name, outputs: [name]) { (translation) throws(ImportFailure) in
+                translation.bindings[name] = .constant(try translation.dense(sparse), .plain)
             }
         }
         for input in proto.input where bindings[input.name] == nil {
             try collecting("input", at: input.name, outputs: [input.name]) { (translation) throws(ImportFailure) in
-                if let constant = translation.constants[input.name] {
-                    translation.bindings[input.name] = .constant(constant, .plain)
-                } else {
-                    try translation.addInput(input)
-                }
+                try translation.addInput(input)
             }
         }
         for node in proto.node { try translate(ONNXNode(node)) }
@@ -72,8 +81,13 @@ struct ONNXTranslation {
         do throws(FormatError) {
             return try builder.finish()
         } catch {
-            throw error.needing(neededInputs.sorted())
+            throw error.needing(neededInputs.sorted(), open: openInputs)
         }
+    }
+
+    private var openInputs: [OpenInput] {
+        builder.graph.inputs.map { OpenInput(name: builder.graph[$0].name, shape: shape($0)) }
+            .filter { !$0.shape.isStatic }
     }
 
     /// Runs `body`; what it does not support goes on the list, and the outputs count as missing.
@@ -101,12 +115,17 @@ struct ONNXTranslation {
         guard let dtype = DType(onnx: Int(type.elemType)) else {
             throw .unsupported("element type \(type.elemType) of ONNX; convert it to float32 or an integer type")
         }
-        let shape = Shape(type.shape.dim.map(\.extent))
-        guard shape.rank <= 8, shape.dims.allSatisfy({ $0 <= Shape.maximumElements }) else {
-            throw .corrupt("the extents \(shape)")
+        let declared = Shape(type.shape.dim.map(\.extent))
+        guard declared.rank <= 8, declared.dims.allSatisfy({ $0 <= Shape.maximumElements }), declared.isBounded else {
+            throw .corrupt("the extents \(declared)")
         }
-        guard shape.isBounded else { throw .corrupt("the extents \(shape)") }
+        if let constant = try given.value(of: input.name, dtype, declared) {
+            bindings[input.name] = .constant(constant, .plain)
+            return
+        }
+        let shape = try given.shape(of: input.name, declared: declared)
         let id = builder.graph.add(Value(name: input.name, type: TensorType(dtype, shape)))
+        builder.graph[id].axisNames = type.shape.dim.map(\.name)
         builder.graph.inputs.append(id)
         bindings[input.name] = .value(id)
     }
@@ -117,6 +136,11 @@ struct ONNXTranslation {
             throw .unsupported("its operator does not make this output here; export the model without it")
         }
         var id = try value(output.name)
+        if let extent = builder.runTimeExtents[id] {
+            id = try builder.emit(
+                .cut(axis: extent.axis), [id, extent.count], name: "\(output.name).cut",
+                encoding: builder.graph[id].encoding)
+        }
         let (made, encoding) = (type(id), builder.graph[id].encoding)
         if builder.graph[id].name != output.name {
             let isTaken = builder.graph.inputs.contains(id) || builder.graph.outputs.contains(id)
@@ -134,6 +158,9 @@ struct ONNXTranslation {
                 "it is declared \(declared) and computed as \(made.dtype); export quantised outputs as int8"
             )
         }
+        if made.shape.rank == output.type.tensorType.shape.dim.count, !builder.graph.inputs.contains(id) {
+            builder.graph[id].axisNames = output.type.tensorType.shape.dim.map(\.name)
+        }
         builder.graph.outputs.append(id)
     }
 
@@ -147,9 +174,47 @@ struct ONNXTranslation {
         }
     }
 
+    /// Translates what a call of one of the model's functions stands for.
+    private mutating func call(_ node: ONNXNode) throws(ImportFailure) {
+        let (nodes, version) = try functions.enter(node)
+        let before = opset
+        defer {
+            opset = before
+            functions.leave()
+        }
+        if let version {
+            guard ONNXImporter.opsets.contains(version) else {
+                throw .unsupported("the function is written in opset \(version); export with another")
+            }
+            opset = version
+        }
+        for inner in nodes {
+            do throws(FormatError) {
+                try translate(ONNXNode(inner))
+            } catch { throw .fatal(error) }
+        }
+        for output in node.proto.output
+        where !output.isEmpty && bindings[output] == nil && !absentOutputs.contains(output) {
+            throw .corrupt("the function makes no '\(output)'")
+        }
+    }
+
+    /// The dense form, which may take much more than the file.
+    mutating func dense(_ sparse: ONNXSparseTensorProto) throws(ImportFailure) -> Tensor {
+        let extents = Shape(sparse.dims.map { Int($0) })
+        try builder.charge((extents.isStatic ? extents.elementCount ?? 0 : 0) * 8)
+        return try sparse.tensor()
+    }
+
     mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
-        guard node.isStandard, let translate = Self.operators[node.proto.opType] else {
-            throw .unsupported("the operator is not known; express it by others on export")
+        if functions.contains(node.proto), !node.isStandard || Self.operators[node.proto.opType] == nil {
+            return try call(node)
+        }
+        guard let translate = try translator(of: node) else {
+            throw .unsupported(
+                node.isStandard
+                    ? "the operator is not known to ONNX up to opset \(ONNXImporter.opsets.upperBound); express it by others"
+                    : "a custom operator; replace it by standard ones, or export the model without it")
         }
         guard !node.output.isEmpty else { throw .corrupt("the node has no output") }
         var dependsOnMissing = false
@@ -176,6 +241,16 @@ struct ONNXTranslation {
         }
     }
 
+    private func translator(of node: ONNXNode) throws(ImportFailure) -> Translate? {
+        let op = node.proto.opType
+        switch node.proto.domain {
+        case "", "ai.onnx": return Self.operators[op] ?? (op == "SimplifiedLayerNormalization" ? Self.contrib[op] : nil)
+        case "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc": return Self.contrib[op]
+        case "ai.onnx.ml": return Self.classical[op]
+        default: return nil
+        }
+    }
+
     // MARK: What operators ask for
 
     func binding(_ node: ONNXNode, _ index: Int) throws(ImportFailure) -> ONNXBinding {
@@ -196,6 +271,11 @@ struct ONNXTranslation {
 
     func wants(_ node: ONNXNode, output index: Int) -> Bool {
         index < node.proto.output.count && !node.proto.output[index].isEmpty
+    }
+
+    /// Says that only the first `count` slices of `x` along `axis` count.
+    mutating func keepFirst(of x: ValueID, axis: Int, count: ValueID) {
+        builder.runTimeExtents[x] = RunTimeExtent(axis: axis, count: count)
     }
 
     /// Remembers the inputs of the model that `id` is computed from: with their values it would be known.
@@ -228,6 +308,7 @@ struct ONNXTranslation {
         case .extents(let list):
             if let known = knownExtents(list) { return builder.constant(Tensor(known), name: name) }
             throw .unsupported("it computes with extents that are not known; export with fixed shapes")
+        case .sequence: throw .unsupported("'\(name)' is a sequence; models give and take tensors")
         case .missing, nil: throw .corrupt("'\(name)' is made by no node")
         }
     }

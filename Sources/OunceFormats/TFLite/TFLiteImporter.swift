@@ -4,29 +4,25 @@ import OunceGraph
 package enum TFLiteImporter {
     /// The bytes 4 to 7 of every file.
     static let identifier: [UInt8] = Array("TFL3".utf8)
-    package static let maximumBytes = 1 << 29
 
-    /// - Throws: `FormatError` that names the file; one error lists everything that is not supported.
-    package static func load(path: String) throws(FormatError) -> Graph {
-        let bytes = try FormatError.content(path, maximumBytes: maximumBytes)
-        do {
-            return try parse(bytes: bytes, name: ModelFile.name(ofPath: path))
-        } catch { throw error.inFile(path) }
-    }
-
-    package static func parse(bytes: [UInt8], name: String = "model") throws(FormatError) -> Graph {
-        guard bytes.count <= maximumBytes else {
-            throw FormatError(.limit, "the model has \(bytes.count) bytes, at most \(maximumBytes) are read")
-        }
-        guard bytes.dropFirst(4).starts(with: identifier) else {
+    /// Weights refer to the file, which stays mapped as long as the graph lives.
+    ///
+    /// - Parameter given: shapes for inputs whose extents the model may change (its shape signature).
+    /// - Throws: `FormatError`; one error lists everything that is not supported.
+    static func parse(
+        _ content: FileBytes, name: String, given: InputBindings
+    ) throws(FormatError) -> Graph {
+        guard content.dropFirst(4).starts(with: identifier) else {
             throw FormatError(.corrupt, "this is no TFLite model")
         }
-        let file = TensorStorage(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
-        defer { withExtendedLifetime(file) {} }
         var translation: TFLiteTranslation
         do throws(ImportFailure) {
-            translation = try TFLiteTranslation(ByteView(file.bytes), name: name)
-            try translation.translate()
+            translation = try TFLiteTranslation(content, name: name, given: given)
+            do throws(ImportFailure) {
+                try translation.translate()
+            } catch .fatal(let error) {
+                throw .fatal(error.needing([], open: translation.openInputs).namingOpenInputs())
+            }
         } catch {
             switch error {
             case .fatal(let error): throw error

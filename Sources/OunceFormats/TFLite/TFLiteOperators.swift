@@ -5,114 +5,163 @@ extension TFLiteTranslation {
 
     /// Every operator that is read, by TFLite's name. The numbers are places of options.
     static let operators: [String: Translate] = [
-        "ABS": { (t, o) throws(ImportFailure) in try t.unary(.abs, o) },
+        "ABS": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.abs), [try t.value(o, 0)], o)) },
         "ADD": { (t, o) throws(ImportFailure) in try t.binary(.add, o, activation: 4) },
+        "ADD_N": { (t, o) throws(ImportFailure) in try t.addAll(o) },
+        "ARG_MAX": { (t, o) throws(ImportFailure) in try t.argReduce(o, isMaximum: true) },
+        "ARG_MIN": { (t, o) throws(ImportFailure) in try t.argReduce(o, isMaximum: false) },
+        "ATAN2": { (t, o) throws(ImportFailure) in try t.arcTangent(o) },
+        "ASSIGN_VARIABLE": { (t, o) throws(ImportFailure) in try t.assignVariable(o) },
         "AVERAGE_POOL_2D": { (t, o) throws(ImportFailure) in try t.pool(.average, o) },
+        "BATCH_MATMUL": { (t, o) throws(ImportFailure) in try t.batchMatMul(o) },
+        "BATCH_TO_SPACE_ND": { (t, o) throws(ImportFailure) in try t.batchToSpace(o) },
+        "BIDIRECTIONAL_SEQUENCE_LSTM": { (t, o) throws(ImportFailure) in try t.bidirectionalLSTM(o) },
+        "BIDIRECTIONAL_SEQUENCE_RNN": { (t, o) throws(ImportFailure) in try t.bidirectionalRNN(o) },
+        "BITWISE_XOR": { (t, o) throws(ImportFailure) in try t.binary(.xor, o, activation: nil) },
+        "BROADCAST_ARGS": { (t, o) throws(ImportFailure) in try t.broadcastArguments(o) },
+        "BROADCAST_TO": { (t, o) throws(ImportFailure) in try t.broadcast(o) },
+        "BUCKETIZE": { (t, o) throws(ImportFailure) in try t.bucketize(o) },
+        "CALL": { (t, o) throws(ImportFailure) in try t.call(o) },
+        "CALL_ONCE": { (t, o) throws(ImportFailure) in try t.callOnce(o) },
         "CAST": { (t, o) throws(ImportFailure) in try t.cast(o) },
+        "CEIL": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.function(.ceil)), [try t.value(o, 0)], o))
+        },
         "CONCATENATION": { (t, o) throws(ImportFailure) in try t.concat(o) },
         "CONV_2D": { (t, o) throws(ImportFailure) in try t.convolution(o) },
+        "CONV_3D": { (t, o) throws(ImportFailure) in try t.convolution3D(o) },
+        "COS": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.function(.cos)), [try t.value(o, 0)], o)) },
+        "CUMSUM": { (t, o) throws(ImportFailure) in try t.cumulativeSum(o) },
+        "DENSIFY": { (t, o) throws(ImportFailure) in try t.densify(o) },
         "DEPTHWISE_CONV_2D": { (t, o) throws(ImportFailure) in try t.depthwise(o) },
+        "DEPTH_TO_SPACE": { (t, o) throws(ImportFailure) in try t.depthToSpace(o) },
         "DEQUANTIZE": { (t, o) throws(ImportFailure) in try t.dequantize(o) },
         "DIV": { (t, o) throws(ImportFailure) in try t.binary(.divide, o, activation: 4) },
-        "EXP": { (t, o) throws(ImportFailure) in try t.unary(.exp, o) },
+        "DYNAMIC_UPDATE_SLICE": { (t, o) throws(ImportFailure) in try t.updateSlice(o) },
+        "ELU": { (t, o) throws(ImportFailure) in try t.elu(o) },
+        "EMBEDDING_LOOKUP": { (t, o) throws(ImportFailure) in try t.embeddingLookup(o) },
+        "EQUAL": { (t, o) throws(ImportFailure) in try t.comparison(.equal, o) },
+        "EXP": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.exp), [try t.value(o, 0)], o)) },
         "EXPAND_DIMS": { (t, o) throws(ImportFailure) in try t.expandDims(o) },
+        "FAKE_QUANT": { (t, o) throws(ImportFailure) in try t.fakeQuantize(o) },
+        "FILL": { (t, o) throws(ImportFailure) in try t.fill(o) },
+        "FLOOR": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.function(.floor)), [try t.value(o, 0)], o))
+        },
+        "FLOOR_DIV": { (t, o) throws(ImportFailure) in try t.floorDivide(o) },
+        "FLOOR_MOD": { (t, o) throws(ImportFailure) in try t.binary(.modulo, o, activation: nil) },
         "FULLY_CONNECTED": { (t, o) throws(ImportFailure) in try t.fullyConnected(o) },
-        "HARD_SWISH": { (t, o) throws(ImportFailure) in try t.unary(.hardSwish, o) },
-        "LEAKY_RELU": { (t, o) throws(ImportFailure) in try t.unary(.leakyRelu(try o.float(4)), o) },
-        "LOG": { (t, o) throws(ImportFailure) in try t.unary(.log, o) },
-        "LOGISTIC": { (t, o) throws(ImportFailure) in try t.unary(.sigmoid, o) },
+        "GATHER": { (t, o) throws(ImportFailure) in try t.gather(o) },
+        "GATHER_ND": { (t, o) throws(ImportFailure) in try t.gatherTuples(o) },
+        "GELU": { (t, o) throws(ImportFailure) in try t.gelu(o) },
+        "GREATER": { (t, o) throws(ImportFailure) in try t.comparison(.greater, o) },
+        "GREATER_EQUAL": { (t, o) throws(ImportFailure) in try t.comparison(.greaterOrEqual, o) },
+        "HARD_SWISH": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.hardSwish), [try t.value(o, 0)], o))
+        },
+        "IF": { (t, o) throws(ImportFailure) in try t.branch(o) },
+        "L2_NORMALIZATION": { (t, o) throws(ImportFailure) in try t.l2Normalization(o) },
+        "L2_POOL_2D": { (t, o) throws(ImportFailure) in try t.l2Pool(o) },
+        "LEAKY_RELU": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.leakyRelu(try o.float(4))), [try t.value(o, 0)], o))
+        },
+        "LESS": { (t, o) throws(ImportFailure) in try t.comparison(.less, o) },
+        "LESS_EQUAL": { (t, o) throws(ImportFailure) in try t.comparison(.lessOrEqual, o) },
+        "LOCAL_RESPONSE_NORMALIZATION": { (t, o) throws(ImportFailure) in try t.localResponseNormalization(o) },
+        "LOG": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.log), [try t.value(o, 0)], o)) },
+        "LOGICAL_AND": { (t, o) throws(ImportFailure) in try t.binary(.and, o, activation: nil) },
+        "LOGICAL_NOT": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.function(.not)), [try t.value(o, 0)], o))
+        },
+        "LOGICAL_OR": { (t, o) throws(ImportFailure) in try t.binary(.or, o, activation: nil) },
+        "LOGISTIC": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.sigmoid), [try t.value(o, 0)], o)) },
+        "LOG_SOFTMAX": { (t, o) throws(ImportFailure) in try t.logSoftmax(o) },
+        "LSTM": { (t, o) throws(ImportFailure) in try t.singleLSTM(o) },
+        "MATRIX_DIAG": { (t, o) throws(ImportFailure) in try t.matrixDiagonal(o) },
+        "MATRIX_SET_DIAG": { (t, o) throws(ImportFailure) in try t.setMatrixDiagonal(o) },
         "MAXIMUM": { (t, o) throws(ImportFailure) in try t.binary(.maximum, o, activation: nil) },
         "MAX_POOL_2D": { (t, o) throws(ImportFailure) in try t.pool(.max, o) },
         "MEAN": { (t, o) throws(ImportFailure) in try t.reduce(.mean, o) },
         "MINIMUM": { (t, o) throws(ImportFailure) in try t.binary(.minimum, o, activation: nil) },
+        "MIRROR_PAD": { (t, o) throws(ImportFailure) in try t.mirrorPad(o) },
         "MUL": { (t, o) throws(ImportFailure) in try t.binary(.multiply, o, activation: 4) },
-        "NEG": { (t, o) throws(ImportFailure) in try t.unary(.negate, o) },
+        "NEG": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.negate), [try t.value(o, 0)], o)) },
+        "NOT_EQUAL": { (t, o) throws(ImportFailure) in try t.comparison(.equal, o, isNegated: true) },
+        "ONE_HOT": { (t, o) throws(ImportFailure) in try t.oneHot(o) },
+        "PACK": { (t, o) throws(ImportFailure) in try t.pack(o) },
         "PAD": { (t, o) throws(ImportFailure) in try t.pad(o) },
         "PADV2": { (t, o) throws(ImportFailure) in try t.pad(o) },
-        "QUANTIZE": { (t, o) throws(ImportFailure) in .value(try t.emit(.quantize, [try t.value(o, 0)], o)) },
+        "POW": { (t, o) throws(ImportFailure) in try t.binary(.power, o, activation: nil) },
+        "PRELU": { (t, o) throws(ImportFailure) in try t.prelu(o) },
+        "QUANTIZE": { (t, o) throws(ImportFailure) in try t.quantize(o) },
+        "RANGE": { (t, o) throws(ImportFailure) in try t.range(o) },
+        "RANK": { (t, o) throws(ImportFailure) in try t.rank(o) },
+        "READ_VARIABLE": { (t, o) throws(ImportFailure) in try t.readVariable(o) },
+        "REDUCE_ALL": { (t, o) throws(ImportFailure) in try t.reduce(.min, o) },
+        "REDUCE_ANY": { (t, o) throws(ImportFailure) in try t.reduce(.max, o) },
         "REDUCE_MAX": { (t, o) throws(ImportFailure) in try t.reduce(.max, o) },
         "REDUCE_MIN": { (t, o) throws(ImportFailure) in try t.reduce(.min, o) },
-        "RELU": { (t, o) throws(ImportFailure) in try t.unary(.clip(0, .infinity), o) },
-        "RELU6": { (t, o) throws(ImportFailure) in try t.unary(.clip(0, 6), o) },
-        "RELU_0_TO_1": { (t, o) throws(ImportFailure) in try t.unary(.clip(0, 1), o) },
-        "RELU_N1_TO_1": { (t, o) throws(ImportFailure) in try t.unary(.clip(-1, 1), o) },
+        "REDUCE_PROD": { (t, o) throws(ImportFailure) in try t.reduce(.product, o) },
+        "RELU": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.clip(0, .infinity)), [try t.value(o, 0)], o))
+        },
+        "RELU6": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.clip(0, 6)), [try t.value(o, 0)], o)) },
+        "RELU_0_TO_1": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.clip(0, 1)), [try t.value(o, 0)], o))
+        },
+        "RELU_N1_TO_1": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.clip(-1, 1)), [try t.value(o, 0)], o))
+        },
         "RESHAPE": { (t, o) throws(ImportFailure) in try t.reshape(o) },
+        "RESIZE_BILINEAR": { (t, o) throws(ImportFailure) in try t.resizeBilinear(o) },
+        "RESIZE_NEAREST_NEIGHBOR": { (t, o) throws(ImportFailure) in try t.resizeNearest(o) },
+        "REVERSE_SEQUENCE": { (t, o) throws(ImportFailure) in try t.reverseSequence(o) },
+        "REVERSE_V2": { (t, o) throws(ImportFailure) in try t.reverse(o) },
+        "RIGHT_SHIFT": { (t, o) throws(ImportFailure) in try t.binary(.shiftRight, o, activation: nil) },
+        "RNN": { (t, o) throws(ImportFailure) in try t.singleRNN(o) },
+        "ROUND": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.function(.round)), [try t.value(o, 0)], o))
+        },
+        "RSQRT": { (t, o) throws(ImportFailure) in try t.rsqrt(o) },
+        "SCATTER_ND": { (t, o) throws(ImportFailure) in try t.scatterTuples(o) },
+        "SEGMENT_SUM": { (t, o) throws(ImportFailure) in try t.segments(.add, o) },
+        "SELECT": { (t, o) throws(ImportFailure) in try t.select(o) },
+        "SELECT_V2": { (t, o) throws(ImportFailure) in try t.select(o) },
+        "SHAPE": { (t, o) throws(ImportFailure) in try t.shapeOf(o) },
+        "SIGN": { (t, o) throws(ImportFailure) in
+            .value(try t.emit(.unary(.function(.sign)), [try t.value(o, 0)], o))
+        },
+        "SIN": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.function(.sin)), [try t.value(o, 0)], o)) },
         "SLICE": { (t, o) throws(ImportFailure) in try t.slice(o) },
         "SOFTMAX": { (t, o) throws(ImportFailure) in try t.softmax(o) },
-        "SQRT": { (t, o) throws(ImportFailure) in try t.unary(.sqrt, o) },
+        "SPACE_TO_BATCH_ND": { (t, o) throws(ImportFailure) in try t.spaceToBatch(o) },
+        "SPACE_TO_DEPTH": { (t, o) throws(ImportFailure) in try t.spaceToDepth(o) },
+        "SPARSE_TO_DENSE": { (t, o) throws(ImportFailure) in try t.sparseToDense(o) },
+        "SPLIT": { (t, o) throws(ImportFailure) in try t.split(o) },
+        "SPLIT_V": { (t, o) throws(ImportFailure) in try t.splitSizes(o) },
+        "SQRT": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.sqrt), [try t.value(o, 0)], o)) },
+        "SQUARE": { (t, o) throws(ImportFailure) in try t.square(o) },
+        "SQUARED_DIFFERENCE": { (t, o) throws(ImportFailure) in try t.squaredDifference(o) },
         "SQUEEZE": { (t, o) throws(ImportFailure) in try t.squeeze(o) },
+        "STABLEHLO_COMPOSITE": { (t, o) throws(ImportFailure) in try t.composite(o) },
         "STRIDED_SLICE": { (t, o) throws(ImportFailure) in try t.stridedSlice(o) },
         "SUB": { (t, o) throws(ImportFailure) in try t.binary(.subtract, o, activation: 4) },
         "SUM": { (t, o) throws(ImportFailure) in try t.reduce(.sum, o) },
-        "TANH": { (t, o) throws(ImportFailure) in try t.unary(.tanh, o) },
-        "TRANSPOSE": { (t, o) throws(ImportFailure) in
-            .value(try t.emit(.transpose(try t.integers(o, 1)), [try t.value(o, 0)], o))
-        },
+        "SVDF": { (t, o) throws(ImportFailure) in try t.svdf(o) },
+        "TANH": { (t, o) throws(ImportFailure) in .value(try t.emit(.unary(.tanh), [try t.value(o, 0)], o)) },
+        "TILE": { (t, o) throws(ImportFailure) in try t.tile(o) },
+        "TOPK_V2": { (t, o) throws(ImportFailure) in try t.topK(o) },
+        "TRANSPOSE": { (t, o) throws(ImportFailure) in try t.transpose(o) },
+        "TRANSPOSE_CONV": { (t, o) throws(ImportFailure) in try t.transposedConvolution(o) },
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": { (t, o) throws(ImportFailure) in try t.sequenceLSTM(o) },
+        "UNIDIRECTIONAL_SEQUENCE_RNN": { (t, o) throws(ImportFailure) in try t.sequenceRNN(o) },
+        "UNPACK": { (t, o) throws(ImportFailure) in try t.unpack(o) },
+        "UNSORTED_SEGMENT_MAX": { (t, o) throws(ImportFailure) in try t.segments(.maximum, o) },
+        "UNSORTED_SEGMENT_MIN": { (t, o) throws(ImportFailure) in try t.segments(.minimum, o) },
+        "UNSORTED_SEGMENT_PROD": { (t, o) throws(ImportFailure) in try t.segments(.multiply, o) },
+        "UNSORTED_SEGMENT_SUM": { (t, o) throws(ImportFailure) in try t.segments(.add, o) },
+        "VAR_HANDLE": { (t, o) throws(ImportFailure) in try t.variableHandle(o) },
+        "WHILE": { (t, o) throws(ImportFailure) in try t.loop(o) },
+        "ZEROS_LIKE": { (t, o) throws(ImportFailure) in try t.zerosLike(o) },
     ]
-
-    /// The clamp that an option asks for.
-    func activation(_ op: TFLiteOperator, _ field: Int) throws(ImportFailure) -> Activation {
-        switch try op.code(field) {
-        case 0: return .none
-        case 1: return .relu
-        case 2: return .clip(-1, 1)
-        case 3: return .relu6
-        case let code: throw .unsupported("fused activation \(code); convert without fusing it")
-        }
-    }
-
-    mutating func unary(_ unary: UnaryOperator, _ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        .value(try emit(.unary(unary), [try value(op, 0)], op))
-    }
-
-    mutating func binary(
-        _ binary: BinaryOperator, _ op: TFLiteOperator, activation field: Int?
-    ) throws(ImportFailure) -> TFLiteBinding {
-        var clamp = Activation.none
-        if let field { clamp = try activation(op, field) }
-        return .value(try emit(.binary(binary, clamp), [try value(op, 0), try value(op, 1)], op))
-    }
-
-    mutating func cast(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        let x = try value(op, 0)
-        guard builder.graph[x].encoding == .plain else {
-            throw .unsupported("it casts quantised integers; use DEQUANTIZE")
-        }
-        return .value(try emit(.cast(try outputType(op)), [x], op))
-    }
-
-    mutating func dequantize(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        if let index = input(op, 0), case .constant(let tensor, let encoding) = try binding(index) {
-            if let affine = encoding.affine { return .dequantized(tensor, affine) }
-            guard tensor.dtype.isFloat else { throw .unsupported("its input is \(tensor.dtype) without a scale") }
-            try builder.charge(4 * tensor.count)
-            guard let floats = Tensor(tensor.floats(), shape: tensor.shape) else { throw .corrupt("\(tensor.shape)") }
-            return .constant(floats, .plain)
-        }
-        let x = try value(op, 0)
-        guard builder.graph[x].encoding.affine != nil else { throw .unsupported("its input has no scale") }
-        return .value(try emit(.dequantize, [x], op))
-    }
-
-    mutating func softmax(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        let beta = try op.float(4)
-        guard beta == 1 else { throw .unsupported("beta = \(beta); only 1 is supported") }
-        let x = try value(op, 0)
-        return .value(try emit(.softmax(axis: shape(x).rank - 1), [x], op))
-    }
-
-    mutating func reduce(_ reduction: Reduction, _ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        let x = try value(op, 0)
-        let axes = try axes(try integers(op, 1), rank: shape(x).rank)
-        return .value(try emit(.reduce(reduction, axes: axes, keepDims: try op.flag(4)), [x], op))
-    }
-
-    /// Axes within `0..<rank`, ascending, each once.
-    func axes(_ axes: [Int], rank: Int) throws(ImportFailure) -> [Int] {
-        let normalized = Set(axes.map { $0 < 0 ? $0 &+ rank : $0 })
-        guard normalized.allSatisfy({ (0..<rank).contains($0) }) else {
-            throw .corrupt("the axes \(axes.prefix(8)) do not fit a tensor of rank \(rank)")
-        }
-        return normalized.sorted()
-    }
 }

@@ -2,7 +2,7 @@ import OunceGraph
 
 extension TFLiteTranslation {
     mutating func reshape(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        let extents = input(op, 1) == nil ? try op.ints(4) : try integers(op, 1)
+        let extents = op.has(4) && input(op, 1) == nil ? try op.ints(4) : try integers(op, 1)
         guard extents.count <= 8 else { throw .corrupt("RESHAPE: \(extents.count) axes, over 8") }
         let dimensions = extents.map { $0 == -1 ? ReshapeDimension.infer : .literal($0) }
         return .value(try emit(.reshape(dimensions), [try value(op, 0)], op))
@@ -28,13 +28,20 @@ extension TFLiteTranslation {
     }
 
     mutating func concat(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        guard try activation(op, 6) == .none else {
-            throw .unsupported("a fused activation; convert without fusing it")
-        }
         var inputs: [ValueID?] = []
         for place in op.inputs.indices { inputs.append(try value(op, place)) }
         guard let first = inputs.first.flatMap({ $0 }) else { throw .corrupt("CONCATENATION of nothing") }
-        guard let axis = try axes([try op.int(4)], rank: shape(first).rank).first else { throw .corrupt("the axis") }
+        let axis = try axis(try op.int(4), rank: shape(first).rank)
+        guard case .clamp(.none) = try fusedActivation(op, 6) else {
+            var reals: [ValueID?] = []
+            for id in inputs { reals.append(try id.map { (id) throws(ImportFailure) in try real(id) }) }
+            let joined = try node(.concat(axis: axis), reals, name: "\(op.location).joined")
+            switch try fusedActivation(op, 6) {
+            case .clamp(let clamp):
+                return .value(try finish(try unary(.clip(clamp.bounds.low, clamp.bounds.high), joined, op), op))
+            case .function(let function): return .value(try finish(try unary(function, joined, op), op))
+            }
+        }
         return .value(try emit(.concat(axis: axis), inputs, op))
     }
 
@@ -77,39 +84,5 @@ extension TFLiteTranslation {
             ranges.append(SliceRange(from: start, to: end, step: 1, extent: extent))
         }
         return .value(try emit(.slice(ranges), [x], op))
-    }
-
-    mutating func stridedSlice(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
-        let x = try value(op, 0)
-        let (starts, ends, steps) = (try integers(op, 1), try integers(op, 2), try integers(op, 3))
-        let rank = shape(x).rank
-        guard starts.count <= rank, ends.count == starts.count, steps.count == starts.count else {
-            throw .corrupt("STRIDED_SLICE: \(starts.count) ranges for \(shape(x))")
-        }
-        guard try op.int(8) == 0, try op.int(10) == 0, try !op.flag(14) else {
-            throw .unsupported("an ellipsis, a new axis or an offset; convert with plain slices")
-        }
-        let (startMask, endMask, shrinkMask) = (try op.int(4), try op.int(6), try op.int(12))
-        var ranges = [SliceRange](repeating: .all, count: rank)
-        var kept = Array(0..<rank)
-        for axis in starts.indices {
-            guard (1...Shape.maximumElements).contains(steps[axis]) else {
-                throw .unsupported("a step that is not positive; convert without reversing")
-            }
-            let extent = shape(x)[axis]
-            let start = startMask >> axis & 1 == 1 ? 0 : starts[axis]
-            if shrinkMask >> axis & 1 == 1 {
-                let place = start < 0 ? start + extent : start
-                guard (0..<extent).contains(place) else { throw .corrupt("STRIDED_SLICE: index \(start) of \(extent)") }
-                ranges[axis] = SliceRange(from: place, to: place + 1, step: 1, extent: extent)
-                kept.removeAll { $0 == axis }
-            } else {
-                let end = endMask >> axis & 1 == 1 ? extent : ends[axis]
-                ranges[axis] = SliceRange(from: start, to: end, step: steps[axis], extent: extent)
-            }
-        }
-        guard kept.count < rank else { return .value(try emit(.slice(ranges), [x], op)) }
-        let part = try emit(.slice(ranges), [x], op, part: "slice")
-        return .value(try emit(.reshape(kept.map { .copy($0) }), [part], op))
     }
 }

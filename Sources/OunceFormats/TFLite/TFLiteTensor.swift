@@ -28,20 +28,47 @@ struct TFLiteTensor {
     let shape: Shape
     let encoding: Encoding
     let buffer: Int
+    /// Quantised to uint8 in the file: inside the graph its numbers lie 128 lower, as int8.
+    let isShifted: Bool
+    /// Two numbers of 4 bits in a byte, the first in the low half.
+    let isPacked: Bool
+    let isVariable: Bool
+    let sparsity: FlatTable?
 
     init(_ table: FlatTable, maximumList: Int) throws(ImportFailure) {
         name = try table.string(10, limit: 1 << 12)
         let code = try table.integer(6, as: Int8.self)
-        guard let dtype = DType(tflite: code) else {
-            throw .unsupported("element type \(code) of TFLite ('\(name)'); convert to float32 or int8")
+        isPacked = code == Self.int4
+        guard let stored = isPacked ? .int8 : DType(tflite: code) else {
+            throw .unsupported("'\(name)' holds \(Self.typeName(code)); convert to float32 or int8")
         }
         shape = Shape(try table.integers(4, as: Int32.self, limit: 8).map { Int($0) })
         guard shape.elementCount != nil else { throw .corrupt("'\(name)' has the extents \(shape)") }
-        guard try !table.flag(14) else { throw .unsupported("'\(name)' is a variable; convert without state") }
-        guard !table.has(16) else { throw .unsupported("'\(name)' is sparse; convert with dense weights") }
-        self.dtype = dtype
+        isVariable = try table.flag(14)
+        sparsity = try table.table(16)
         buffer = Int(try table.integer(8, as: UInt32.self))
-        encoding = try Self.encoding(table.table(12), dtype, shape, name, maximumList: 16 * maximumList)
+        let encoding = try Self.encoding(table.table(12), stored, shape, name, maximumList: 16 * maximumList)
+        isShifted = stored == .uint8 && encoding != .plain
+        dtype = isShifted ? .int8 : stored
+        self.encoding = isShifted ? encoding.affine.map { .affine($0.shiftedToSigned) } ?? .plain : encoding
+    }
+
+    private static let int4: Int8 = 17
+
+    private static func typeName(_ code: Int8) -> String {
+        let names: [Int8: String] = [
+            5: "strings", 8: "complex numbers", 11: "complex numbers", 13: "a resource", 14: "a variant",
+            18: "bfloat16",
+            19: "2-bit integers", 20: "4-bit unsigned integers",
+        ]
+        return names[code] ?? "the element type \(code)"
+    }
+
+    /// How the file has it: what the model's users give and get.
+    var stored: (dtype: DType, encoding: Encoding) {
+        guard isShifted, let affine = encoding.affine else { return (dtype, encoding) }
+        let zeroPoints = affine.zeroPoints.map { $0 &+ 128 }
+        return (.uint8, .affine(AffineQuantization(scales: affine.scales, zeroPoints: zeroPoints, axis: affine.axis)))
     }
 
     /// Biases are int32 on the grid of input times weights, which follows from those: they stay plain.
@@ -54,7 +81,8 @@ struct TFLiteTensor {
         }
         let scales = try table.integers(8, as: UInt32.self, limit: maximumList).map { Float(bitPattern: $0) }
         guard !scales.isEmpty, !dtype.isFloat else { return .plain }
-        guard dtype == .int8 else {
+        let range = dtype == .int8 ? -128...127 : dtype == .uint8 ? 0...255 : -32768...32767 as ClosedRange<Int32>
+        guard dtype == .int8 || dtype == .uint8 || dtype == .int16 else {
             throw .unsupported("'\(name)' is quantised to \(dtype); convert to int8")
         }
         var zeroPoints = try table.integers(10, as: Int64.self, limit: maximumList).compactMap { Int32(exactly: $0) }
@@ -62,9 +90,18 @@ struct TFLiteTensor {
         let axis = try table.int(16)
         let isPerTensor = scales.count == 1
         guard zeroPoints.count == scales.count, scales.allSatisfy({ $0.isFinite && $0 > 0 }),
-            zeroPoints.allSatisfy({ (-128...127).contains($0) }),
+            zeroPoints.allSatisfy(range.contains),
             isPerTensor || (shape.dims.indices.contains(axis) && shape[axis] == scales.count)
         else { throw .corrupt("the scales or zero points of '\(name)' do not fit \(shape)") }
         return .affine(AffineQuantization(scales: scales, zeroPoints: zeroPoints, axis: isPerTensor ? nil : axis))
+    }
+}
+
+extension FlatTable {
+    /// The shape with the extents open that the converter left open (`shape_signature`).
+    func signature(_ shape: Shape) throws(ImportFailure) -> Shape {
+        let signature = try integers(18, as: Int32.self, limit: 8)
+        guard signature.count == shape.rank else { return shape }
+        return Shape(zip(shape.dims, signature).map { $1 < 0 ? Shape.unknown : $0 })
     }
 }

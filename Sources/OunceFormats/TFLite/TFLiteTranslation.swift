@@ -6,60 +6,139 @@ enum TFLiteBinding {
     case constant(Tensor, Encoding)
     /// Constant integers that a DEQUANTIZE makes real; weights use them as they are.
     case dequantized(Tensor, AffineQuantization)
+    /// What an operator with more than one output makes.
+    case several([TFLiteBinding])
+    /// A handle: which variable it names.
+    case variable(TFLiteVariables.Key)
     /// Made by an operator that is not supported.
     case missing
 }
 
-/// Translates the one subgraph of a TFLite model.
+/// Translates a TFLite model: its first subgraph, with those that its operators call in their places.
 struct TFLiteTranslation {
     /// Lists of an operator's inputs or a tensor's extents are never longer.
     private static let maximumList = 1 << 12
 
     var builder: GraphBuilder
+    let file: FileBytes
     private let model: FlatTable
-    private let subgraph: FlatTable
-    private let tensorCount: Int
-    private var bindings: [Int: TFLiteBinding] = [:]
-    private var materialized: [Int: ValueID] = [:]
+    /// The subgraph that is being translated, and what is known in it.
+    private var scope: Scope
+    private let given: InputBindings
+    /// Inputs of which the file leaves extents open, and for which none are given.
+    private(set) var openInputs: [OpenInput] = []
+    /// The real numbers of values on grids.
+    private var reals: [ValueID: ValueID] = [:]
+    private var depth = 0
+    var variables = TFLiteVariables()
+    /// Operators run so far, those of subgraphs each time that they are called.
+    private var work = 0
 
-    init(_ view: ByteView, name: String) throws(ImportFailure) {
-        builder = GraphBuilder(name: name, fileBytes: view.count)
-        model = try FlatTable(root: view)
-        subgraph = try model.table(8, 0)
-        tensorCount = try subgraph.count(4)
-        let subgraphs = try model.count(8)
-        if subgraphs > 1 {
-            builder.unsupported.add(
-                op: "subgraphs", at: name, "there are \(subgraphs) subgraphs; export without control flow and state")
-        }
-        guard tensorCount <= GraphBuilder.maximumTensors, try subgraph.count(10) <= GraphBuilder.maximumNodes else {
-            throw .fatal(FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) operators"))
+    private struct Scope {
+        let subgraph: FlatTable
+        let tensorCount: Int
+        var bindings: [Int: TFLiteBinding] = [:]
+        var materialized: [Int: ValueID] = [:]
+
+        init(_ subgraph: FlatTable) throws(ImportFailure) {
+            self.subgraph = subgraph
+            tensorCount = try subgraph.count(4)
+            guard tensorCount <= GraphBuilder.maximumTensors, try subgraph.count(10) <= GraphBuilder.maximumNodes else {
+                throw .fatal(FormatError(.limit, "the model has over \(GraphBuilder.maximumNodes) operators"))
+            }
         }
     }
 
+    init(_ file: FileBytes, name: String, given: InputBindings) throws(ImportFailure) {
+        self.file = file
+        builder = GraphBuilder(name: name, fileBytes: file.count)
+        model = try FlatTable(root: ByteView(file.bytes))
+        scope = try Scope(try model.table(8, 0))
+        self.given = given
+    }
+
     mutating func translate() throws(ImportFailure) {
-        for index in try subgraph.integers(6, as: Int32.self, limit: Self.maximumList) {
+        for index in try scope.subgraph.integers(6, as: Int32.self, limit: Self.maximumList) {
             try collecting("input", at: "tensor \(index)", outputs: [Int(index)]) { (t) throws(ImportFailure) in
-                let tensor = try t.tensor(Int(index))
-                let type = TensorType(tensor.dtype, tensor.shape)
-                let id = t.builder.graph.add(Value(name: tensor.name, type: type, encoding: tensor.encoding))
-                guard t.bindings.updateValue(.value(id), forKey: Int(index)) == nil else {
-                    throw .corrupt("'\(tensor.name)' is an input twice")
-                }
-                t.builder.graph.inputs.append(id)
+                try t.addInput(Int(index))
             }
         }
-        for index in 0..<(try subgraph.count(10)) {
-            var op = try TFLiteOperator(try subgraph.table(10, index), of: model, maximumList: Self.maximumList)
+        try runOperators()
+        for index in try scope.subgraph.integers(8, as: Int32.self, limit: Self.maximumList) {
+            try collecting("output", at: "tensor \(index)", outputs: []) { (t) throws(ImportFailure) in
+                if case .missing = t.scope.bindings[Int(index)] { return }
+                t.builder.graph.outputs.append(try t.output(Int(index)))
+            }
+        }
+        try finishVariables()
+    }
+
+    private mutating func addInput(_ index: Int) throws(ImportFailure) {
+        let tensor = try tensor(index)
+        let (dtype, encoding) = tensor.stored
+        let wanted = try given.shape(of: tensor.name, declared: try tensorTable(index).signature(tensor.shape))
+        if !wanted.isStatic { openInputs.append(OpenInput(name: tensor.name, shape: wanted)) }
+        let shape = Shape(zip(wanted.dims, tensor.shape.dims).map { $0 < 0 ? $1 : $0 })
+        let value = Value(name: tensor.name, type: TensorType(dtype, shape), encoding: encoding)
+        var id = builder.graph.add(value)
+        builder.graph.inputs.append(id)
+        if tensor.isShifted {
+            id = try builder.emit(
+                .quantizeAs(.int8), [id], name: "\(tensor.name).int8", encoding: tensor.encoding)
+        }
+        guard scope.bindings.updateValue(.value(id), forKey: index) == nil else {
+            throw .corrupt("'\(tensor.name)' is an input twice")
+        }
+    }
+
+    /// The value of an output in the type and under the name of the file.
+    private mutating func output(_ index: Int) throws(ImportFailure) -> ValueID {
+        let (id, tensor) = (try value(index), try tensor(index))
+        if tensor.isShifted {
+            return try builder.emit(
+                .quantizeAs(.uint8), [id], name: tensor.name, encoding: tensor.stored.encoding)
+        }
+        guard builder.graph[id].name != tensor.name else { return id }
+        let copies = builder.graph[id].shape.dims.indices.map { ReshapeDimension.copy($0) }
+        return try builder.emit(
+            .reshape(copies), [id], name: tensor.name, encoding: builder.graph[id].encoding)
+    }
+
+    private mutating func runOperators() throws(ImportFailure) {
+        // Subgraphs that call one another, and loops, must not unfold without end.
+        work += 1 + (try scope.subgraph.count(10))
+        guard work <= 2 * GraphBuilder.maximumNodes else {
+            throw .fatal(FormatError(.limit, "its subgraphs run over \(GraphBuilder.maximumNodes) operators"))
+        }
+        for index in 0..<(try scope.subgraph.count(10)) {
+            var op = try TFLiteOperator(
+                try scope.subgraph.table(10, index), of: model, maximumList: Self.maximumList)
             if let output = op.outputs.first { op.location = (try? tensorName(output)) ?? op.location }
             try collecting(op.name, at: op.location, outputs: op.outputs) { (t) throws(ImportFailure) in try t.run(op) }
         }
-        for index in try subgraph.integers(8, as: Int32.self, limit: Self.maximumList) {
-            try collecting("output", at: "tensor \(index)", outputs: []) { (t) throws(ImportFailure) in
-                if case .missing = t.bindings[Int(index)] { return }
-                t.builder.graph.outputs.append(try t.value(Int(index)))
-            }
+    }
+
+    /// The outputs of a subgraph for these inputs, its operators put in the place of the one that calls it.
+    mutating func call(subgraph number: Int, _ inputs: [TFLiteBinding]) throws(ImportFailure) -> [TFLiteBinding] {
+        guard depth < 16 else { throw .unsupported("subgraphs call one another over 16 deep; convert without") }
+        let outer = scope
+        scope = try Scope(try model.table(8, number))
+        depth += 1
+        defer {
+            depth -= 1
+            scope = outer
         }
+        let places = try scope.subgraph.integers(6, as: Int32.self, limit: Self.maximumList)
+        guard places.count == inputs.count else {
+            throw .corrupt("subgraph \(number) takes \(places.count) inputs, not \(inputs.count)")
+        }
+        for (place, binding) in zip(places, inputs) { scope.bindings[Int(place)] = binding }
+        try runOperators()
+        var results: [TFLiteBinding] = []
+        for index in try scope.subgraph.integers(8, as: Int32.self, limit: Self.maximumList) {
+            results.append(try binding(Int(index)))
+        }
+        return results
     }
 
     private mutating func collecting(
@@ -71,43 +150,45 @@ struct TFLiteTranslation {
         } catch {
             guard case .unsupported(let reason) = error else { throw error }
             builder.unsupported.add(op: op, at: location, reason)
-            for output in outputs { bindings[output] = .missing }
+            for output in outputs { scope.bindings[output] = .missing }
         }
     }
 
     private mutating func run(_ op: TFLiteOperator) throws(ImportFailure) {
-        guard let translate = Self.operators[op.name] else {
-            throw .unsupported("the operator is not known; convert the model without it")
-        }
+        guard !op.isCustom, let translate = Self.operators[op.name] else { throw Self.refusal(of: op) }
         var dependsOnMissing = false
         for input in op.inputs where input >= 0 {
-            if case .missing = bindings[input] { dependsOnMissing = true }
+            if case .missing = scope.bindings[input] { dependsOnMissing = true }
         }
         guard !dependsOnMissing else {
-            for output in op.outputs { bindings[output] = .missing }
+            for output in op.outputs { scope.bindings[output] = .missing }
             return
         }
-        guard op.outputs.count == 1, let output = op.outputs.first, bindings[output] == nil else {
-            throw .corrupt("\(op.name) '\(op.location)' does not make one tensor of its own")
+        guard op.outputs.allSatisfy({ scope.bindings[$0] == nil }) else {
+            throw .corrupt("\(op.name) '\(op.location)' makes a tensor that is there already")
         }
         let result = try translate(&self, op)
-        if case .value(let id) = result {
-            let declared = try tensor(output)
-            let made = builder.graph[id]
-            guard made.dtype == declared.dtype, made.shape == declared.shape else {
-                throw .corrupt(
-                    "\(op.name) '\(op.location)' is declared \(declared.dtype) \(declared.shape), computed \(made.dtype) "
-                        + "\(made.shape)")
-            }
+        var results = [result]
+        if case .several(let several) = result { results = several }
+        guard results.count == op.outputs.count else {
+            throw .corrupt("\(op.name) '\(op.location)' makes \(results.count) tensors, not \(op.outputs.count)")
         }
-        bindings[output] = result
+        for (output, result) in zip(op.outputs, results) {
+            if case .value(let id) = result, case let declared = try tensor(output).dtype,
+                builder.graph[id].dtype != declared
+            {
+                throw .corrupt(
+                    "\(op.name) '\(op.location)' is declared \(declared), computed \(builder.graph[id].dtype)")
+            }
+            scope.bindings[output] = result
+        }
     }
 
     // MARK: Tensors
 
     private func tensorTable(_ index: Int) throws(ImportFailure) -> FlatTable {
-        guard (0..<tensorCount).contains(index) else { throw .corrupt("tensor \(index) of \(tensorCount)") }
-        return try subgraph.table(4, index)
+        guard (0..<scope.tensorCount).contains(index) else { throw .corrupt("tensor \(index) of \(scope.tensorCount)") }
+        return try scope.subgraph.table(4, index)
     }
 
     private func tensorName(_ index: Int) throws(ImportFailure) -> String {
@@ -121,28 +202,23 @@ struct TFLiteTranslation {
     }
 
     mutating func binding(_ index: Int) throws(ImportFailure) -> TFLiteBinding {
-        if let binding = bindings[index] { return binding }
+        if let binding = scope.bindings[index] { return binding }
         let tensor = try tensor(index)
         let buffer = try model.table(12, tensor.buffer)
         guard try buffer.integer(6, as: UInt64.self) <= 1 else {
             throw .unsupported("its numbers lie outside the model's buffers; convert to a model below 2 GiB")
         }
         let content = try buffer.vector(4).bytes
-        guard !content.isEmpty else { throw .corrupt("tensor '\(tensor.name)' is used before it is made") }
-        try builder.charge(content.count)
-        let constant = Tensor(
-            dtype: tensor.dtype, shape: tensor.shape,
-            storage: TensorStorage(byteCount: content.count) { $0.copyMemory(from: content) })
-        guard let constant, tensor.dtype != .bool || content.allSatisfy({ $0 <= 1 }) else {
-            throw .corrupt("'\(tensor.name)' holds \(content.count) bytes, not \(tensor.dtype) \(tensor.shape)")
+        guard !content.isEmpty || tensor.shape.elementCount == 0 else {
+            throw .corrupt("tensor '\(tensor.name)' is used before it is made")
         }
-        let binding = TFLiteBinding.constant(constant, tensor.encoding)
-        bindings[index] = binding
+        let binding = TFLiteBinding.constant(try constant(tensor, content), tensor.encoding)
+        scope.bindings[index] = binding
         return binding
     }
 
-    private mutating func value(_ index: Int) throws(ImportFailure) -> ValueID {
-        if let id = materialized[index] { return id }
+    mutating func value(_ index: Int) throws(ImportFailure) -> ValueID {
+        if let id = scope.materialized[index] { return id }
         let id: ValueID
         switch try binding(index) {
         case .value(let id): return id
@@ -150,9 +226,9 @@ struct TFLiteTranslation {
             id = builder.constant(tensor, name: try tensorName(index), encoding: encoding)
         case .dequantized(let tensor, let affine):
             id = builder.constant(try builder.dequantize(tensor, affine), name: try tensorName(index))
-        case .missing: throw .corrupt("tensor \(index) is not made")
+        case .missing, .several, .variable: throw .corrupt("tensor \(index) is not made")
         }
-        materialized[index] = id
+        scope.materialized[index] = id
         return id
     }
 
@@ -177,6 +253,9 @@ struct TFLiteTranslation {
         switch try binding(index) {
         case .constant(let tensor, let encoding): return (tensor, encoding)
         case .dequantized(let tensor, let affine): return (tensor, .affine(affine))
+        case .value(let id):
+            if let constant = builder.graph[id].constant { return (constant, builder.graph[id].encoding) }
+            throw .unsupported("its input \(place) is not constant; convert with fixed shapes and weights")
         default: throw .unsupported("its input \(place) is not constant; convert with fixed shapes and weights")
         }
     }
@@ -191,19 +270,18 @@ struct TFLiteTranslation {
 
     func shape(_ id: ValueID) -> Shape { builder.graph[id].shape }
 
-    /// Appends the node that makes the operator's output, or with `part` one that leads to it on the grid of its input.
-    mutating func emit(
-        _ op: Op, _ inputs: [ValueID?], _ source: TFLiteOperator, part: String? = nil
-    ) throws(ImportFailure) -> ValueID {
-        if let part {
-            let encoding = inputs.first.flatMap { $0 }.map { builder.graph[$0].encoding } ?? .plain
-            return try builder.emit(op, inputs, name: "\(source.location).\(part)", encoding: encoding)
-        }
-        let output = try tensor(source.outputs.first ?? -1)
-        return try builder.emit(op, inputs, name: output.name, encoding: output.encoding)
+    /// What the file says of an output.
+    mutating func declared(_ op: TFLiteOperator, _ place: Int = 0) throws(ImportFailure) -> TFLiteTensor {
+        guard op.outputs.indices.contains(place) else { throw .corrupt("\(op.name): output \(place) is missing") }
+        return try tensor(op.outputs[place])
     }
 
-    mutating func outputType(_ op: TFLiteOperator) throws(ImportFailure) -> DType {
-        try tensor(op.outputs.first ?? -1).dtype
+    mutating func real(cached id: ValueID, _ make: (inout Self) throws(ImportFailure) -> ValueID)
+        throws(ImportFailure) -> ValueID
+    {
+        if let real = reals[id] { return real }
+        let real = try make(&self)
+        reals[id] = real
+        return real
     }
 }

@@ -2,14 +2,14 @@ import OunceGraph
 
 extension TFLiteTranslation {
     /// Height and width of kernel, strides, dilations and padding.
-    private struct Window {
+    struct Window {
         var kernel: [Int]
         var strides: [Int]
         var dilations: [Int]
         var padding: [WindowPadding]
     }
 
-    private func window(
+    func window(
         _ op: TFLiteOperator, over x: ValueID, kernel: [Int], dilations: [Int]
     ) throws(ImportFailure) -> Window {
         guard shape(x).rank == 4 else { throw .corrupt("\(op.name): the input is \(shape(x))") }
@@ -33,33 +33,12 @@ extension TFLiteTranslation {
         return window
     }
 
-    /// Constant weights in another order: plain, or int8 that is quantised as a whole or for each output channel.
-    private mutating func weights(
-        _ op: TFLiteOperator, _ permutation: [Int]
-    ) throws(ImportFailure) -> (Tensor, Encoding) {
-        var (tensor, encoding) = try constant(op, 1)
-        guard tensor.shape.rank == permutation.count else { throw .corrupt("\(op.name): weights \(tensor.shape)") }
-        if let affine = encoding.affine, affine.axis != nil, affine.axis != permutation[0] {
-            (tensor, encoding) = (try builder.dequantize(tensor, affine), .plain)
-        }
-        guard permutation != permutation.sorted() else { return (tensor, encoding) }
-        let permuted = try builder.permute(tensor, permutation)
-        return (permuted, encoding.affine.map { .affine($0.permuted(permutation)) } ?? .plain)
-    }
-
-    private mutating func weightsValue(
-        _ op: TFLiteOperator, _ weights: (Tensor, Encoding)
-    ) throws(ImportFailure) -> ValueID {
-        let name = try tensor(input(op, 1) ?? -1).name
-        return builder.constant(weights.0, name: name, encoding: weights.1)
-    }
-
     mutating func convolution(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let x = try value(op, 0)
         let weights = try weights(op, [0, 1, 2, 3])
-        let perGroup = weights.0.shape[3]
+        let perGroup = weights.tensor.shape[3]
         guard shape(x).rank == 4, perGroup > 0, shape(x)[3] % perGroup == 0 else {
-            throw .corrupt("CONV_2D: weights \(weights.0.shape) for an input \(shape(x))")
+            throw .corrupt("CONV_2D: weights \(weights.tensor.shape) for an input \(shape(x))")
         }
         return try convolution(
             op, x, weights, groups: shape(x)[3] / perGroup,
@@ -70,8 +49,8 @@ extension TFLiteTranslation {
     mutating func depthwise(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let x = try value(op, 0)
         let weights = try weights(op, [3, 1, 2, 0])
-        guard shape(x).rank == 4, weights.0.shape[3] == 1 else {
-            throw .corrupt("DEPTHWISE_CONV_2D: weights \(weights.0.shape) for an input \(shape(x))")
+        guard shape(x).rank == 4, weights.tensor.shape[3] == 1 else {
+            throw .corrupt("DEPTHWISE_CONV_2D: weights \(weights.tensor.shape) for an input \(shape(x))")
         }
         return try convolution(
             op, x, weights, groups: shape(x)[3], dilations: [try op.int(16, default: 1), try op.int(14, default: 1)],
@@ -79,38 +58,77 @@ extension TFLiteTranslation {
     }
 
     private mutating func convolution(
-        _ op: TFLiteOperator, _ x: ValueID, _ weights: (Tensor, Encoding), groups: Int, dilations: [Int],
+        _ op: TFLiteOperator, _ x: ValueID, _ weights: TFLiteWeights, groups: Int, dilations: [Int],
         activation field: Int
     ) throws(ImportFailure) -> TFLiteBinding {
-        let kernel = Array(weights.0.shape.dims[1...2])
+        let kernel = Array(weights.tensor.shape.dims[1...2])
         let window = try window(op, over: x, kernel: kernel, dilations: dilations)
-        let conv = Convolution(
-            strides: window.strides, dilations: window.dilations, padBefore: window.padding.map(\.before),
-            padAfter: window.padding.map(\.after), groups: groups, activation: try activation(op, field))
-        let id = try weightsValue(op, weights)
-        return .value(try emit(.conv(conv), [x, id, try optionalValue(op, 2)], op))
+        let isPointwise = groups == 1 && kernel == [1, 1] && window.strides == [1, 1]
+        let grid = DynamicGrid(isSymmetric: false, batchAxes: isPointwise ? 3 : 1)
+        let inputs = try layerInputs(op, x, weights, grid: grid)
+        return try activated(op, field, inputs) {
+            .conv(
+                Convolution(
+                    strides: window.strides, dilations: window.dilations, padBefore: window.padding.map(\.before),
+                    padAfter: window.padding.map(\.after), groups: groups, activation: $0))
+        }
     }
 
     mutating func pool(_ kind: Pooling.Kind, _ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let x = try value(op, 0)
         let window = try window(op, over: x, kernel: [try op.int(12), try op.int(10)], dilations: [1, 1])
-        let pooling = Pooling(
+        return try activated(op, 14, [x]) { .pool(Self.pooling(kind, window, $0)) }
+    }
+
+    private static func pooling(_ kind: Pooling.Kind, _ window: Window, _ activation: Activation) -> Pooling {
+        Pooling(
             kind: kind, kernel: window.kernel, strides: window.strides, dilations: window.dilations,
-            padBefore: window.padding.map(\.before), padAfter: window.padding.map(\.after),
-            activation: try activation(op, 14))
-        return .value(try emit(.pool(pooling), [x], op))
+            padBefore: window.padding.map(\.before), padAfter: window.padding.map(\.after), activation: activation)
+    }
+
+    mutating func l2Pool(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
+        let x = try real(op, 0)
+        let window = try window(op, over: x, kernel: [try op.int(12), try op.int(10)], dilations: [1, 1])
+        let mean = try node(
+            .pool(Self.pooling(.average, window, .none)), [try binary(.multiply, x, x, op)],
+            name: "\(op.location).mean")
+        return .value(try finish(try activated(op, 14, try unary(.sqrt, mean, op)), op))
     }
 
     /// Without keep_num_dims the input counts as rows of as many numbers as the weights have inputs.
     mutating func fullyConnected(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         guard try op.code(6) == 0 else { throw .unsupported("shuffled weights; convert with the default format") }
         var x = try value(op, 0)
+        guard isConstant(op, 1) else { return try computedWeights(op, x) }
         let weights = try weights(op, [0, 1])
-        if try !op.flag(8), shape(x).dims != [shape(x).dims.first ?? 0, weights.0.shape[1]] {
-            x = try emit(.reshape([.infer, .literal(weights.0.shape[1])]), [x], op, part: "rows")
+        if try !op.flag(8), shape(x).dims != [shape(x).dims.first ?? 0, weights.tensor.shape[1]] {
+            x = try emit(.reshape([.infer, .literal(weights.tensor.shape[1])]), [x], op, part: "rows")
         }
-        let id = try weightsValue(op, weights)
-        let inputs = [x, id, try optionalValue(op, 2)]
-        return .value(try emit(.fullyConnected(try activation(op, 4)), inputs, op))
+        let grid = DynamicGrid(isSymmetric: false, batchAxes: shape(x).rank - 1)
+        return try activated(op, 4, try layerInputs(op, x, weights, grid: grid)) { .fullyConnected($0) }
+    }
+
+    private mutating func computedWeights(_ op: TFLiteOperator, _ x: ValueID) throws(ImportFailure) -> TFLiteBinding {
+        var (x, weights) = (try real(x), try real(op, 1))
+        guard shape(weights).rank == 2 else { throw .corrupt("FULLY_CONNECTED: weights \(shape(weights))") }
+        if try !op.flag(8) {
+            x = try emit(.reshape([.infer, .literal(shape(weights)[1])]), [x], op, part: "rows")
+        }
+        let isRow = shape(x).rank == 1
+        if isRow { x = try reshaped(x, [1] + shape(x).dims, op) }
+        weights = try transposed(weights, [1, 0], op)
+        var sum = try node(.matMul, [x, weights], name: "\(op.location).product")
+        if let bias = try optionalValue(op, 2) { sum = try binary(.add, sum, try real(bias), op) }
+        if isRow { sum = try reshaped(sum, Array(shape(sum).dims.dropFirst()), op) }
+        return .value(try finish(try activated(op, 4, sum), op))
+    }
+
+    /// The fused activation of a real number.
+    mutating func activated(_ op: TFLiteOperator, _ field: Int, _ x: ValueID) throws(ImportFailure) -> ValueID {
+        switch try fusedActivation(op, field) {
+        case .clamp(.none): return x
+        case .clamp(let clamp): return try unary(.clip(clamp.bounds.low, clamp.bounds.high), x, op)
+        case .function(let function): return try unary(function, x, op)
+        }
     }
 }

@@ -10,7 +10,7 @@ package struct GenericOperator: Sendable {
     /// nil for the operators that work on quantised values, and for batch normalisation.
     package init?(_ op: Op, inputs: [TensorType?], output: TensorType) {
         switch op {
-        case .quantize, .dequantize, .batchNormalization: return nil
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return nil
         default: break
         }
         guard output.shape.elementCount != nil, inputs.allSatisfy({ $0 == nil || $0?.shape.elementCount != nil }),
@@ -71,7 +71,17 @@ package struct GenericOperator: Sendable {
             loop.cumulativeSum(axis: axis, exclusive: exclusive, reverse: reverse)
         case .resample(let axis): loop.resample(axis: axis)
         case .recurrent(let layer): loop.recurrent(layer)
-        case .quantize, .dequantize, .batchNormalization: return
+        case .roundToDynamicGrid(let grid): loop.roundToDynamicGrid(grid)
+        case .integerLSTM(let layer): loop.integerLSTM(layer)
+        case .sampleAt(let sampling): loop.sample(sampling)
+        case .roiAlign(let align): loop.roiAlign(align)
+        case .determinant: loop.determinant()
+        case .treeEnsemble(let trees): loop.treeEnsemble(trees)
+        case .nonMaxSuppression(let suppression): loop.nonMaxSuppression(suppression)
+        case .nonZero: loop.nonZero()
+        case .distinct(let distinct): loop.distinct(distinct)
+        case .cut(let axis): loop.cut(axis: axis)
+        case .quantize, .quantizeAs, .dequantize, .batchNormalization: return
         }
     }
 }

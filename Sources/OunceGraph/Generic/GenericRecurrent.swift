@@ -82,11 +82,12 @@ private struct RecurrentCell {
         case .rnn: h = (0..<hidden).map { activate(0, gate(0, $0)) }
         case .gru: h = gru(x, gate)
         case .lstm:
+            let limit = Double(layer.cellClip)
             var (newH, newC) = (h, c)
             for j in 0..<hidden {
                 let i = activate(0, gate(0, j) + peepholes[j] * c[j])
                 let f = layer.couplesGates ? 1 - i : activate(0, gate(2, j) + peepholes[2 * hidden + j] * c[j])
-                newC[j] = f * c[j] + i * activate(1, gate(3, j))
+                newC[j] = min(max(f * c[j] + i * activate(1, gate(3, j)), -limit), limit)
                 let o = activate(0, gate(1, j) + peepholes[hidden + j] * newC[j])
                 newH[j] = o * layer.activations[2].apply(newC[j])
             }

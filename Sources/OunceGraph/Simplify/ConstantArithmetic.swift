@@ -1,6 +1,7 @@
 /// Arithmetic on constants; nil where it is not supported or would not be exact in the sense of the operator.
 enum ConstantArithmetic {
     static func cast(_ x: Tensor, to dtype: DType) -> Tensor? {
+        if x.dtype == .float16, dtype == .float32 { return x.widened }
         if x.dtype.isFloat {
             switch dtype {
             case .float32: return Tensor(x.floats(), shape: x.shape)
@@ -105,6 +106,18 @@ enum ConstantArithmetic {
         case .uint64: Tensor(numbers.map { UInt64(truncatingIfNeeded: $0) }, shape: shape)
         case .bool: Tensor(numbers.map { $0 != 0 }, shape: shape)
         case .float16, .float32, .float64: nil
+        }
+    }
+}
+
+extension Tensor {
+    /// float16 as float32, exactly.
+    fileprivate var widened: Tensor? {
+        mappedRows(as: .float32) { _, source, target in
+            for index in 0..<source.count / 2 {
+                let half = source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
+                target.storeBytes(of: Float(halfBits: half), toByteOffset: 4 * index, as: Float.self)
+            }
         }
     }
 }

@@ -39,9 +39,19 @@ struct LinearLayer {
         guard shifted.allSatisfy(\.isFinite) else { return nil }
         var weightsID = node.inputs[1]
         if scale.contains(where: { $0 != 1 }) {
+            // Beyond this a product might leave the range of Float though both factors are sound.
+            guard scale.allSatisfy({ Swift.abs($0) < 0x1p64 }), weights.shape[0] == outputs else { return nil }
             let row = weights.count / outputs
-            let scaled = weights.floats().enumerated().map { Float(Double($1) * scale[$0 / row]) }
-            guard scaled.allSatisfy(\.isFinite), let tensor = Tensor(scaled, shape: weights.shape) else { return nil }
+            let scaled = weights.mappedRows(as: .float32) { rows, source, target in
+                for (place, channel) in rows.enumerated() {
+                    for element in place * row..<(place + 1) * row {
+                        let weight = source.loadUnaligned(fromByteOffset: 4 * element, as: Float.self)
+                        target.storeBytes(
+                            of: Float(Double(weight) * scale[channel]), toByteOffset: 4 * element, as: Float.self)
+                    }
+                }
+            }
+            guard let tensor = scaled else { return nil }
             weightsID = sweep.addConstant(tensor, name: weightsID.map { sweep[$0].name } ?? old.name)
         }
         let given = node.inputs.count > 2 ? node.inputs[2] : nil

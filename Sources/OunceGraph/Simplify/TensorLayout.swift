@@ -5,29 +5,24 @@ extension Tensor {
     func gathered(shape: Shape, strides: [Int], offset: Int = 0) -> Tensor? {
         guard let count = shape.elementCount else { return nil }
         let size = dtype.byteSize
-        let storage = TensorStorage(byteCount: count * size) { target in
-            guard count > 0 else { return }
-            var index = [Int](repeating: 0, count: shape.rank)
-            var place = offset
-            for element in 0..<count {
-                for byte in 0..<size { target[element * size + byte] = bytes[place * size + byte] }
-                for axis in stride(from: shape.rank - 1, through: 0, by: -1) {
-                    index[axis] += 1
-                    place += strides[axis]
-                    if index[axis] < shape[axis] { break }
-                    place -= strides[axis] * shape[axis]
-                    index[axis] = 0
+        let gathered = TensorStorage(byteCount: count * size) { target in
+            storage.withBytes { bytes in
+                guard count > 0 else { return }
+                var index = [Int](repeating: 0, count: shape.rank)
+                var place = offset
+                for element in 0..<count {
+                    for byte in 0..<size { target[element * size + byte] = bytes[place * size + byte] }
+                    for axis in stride(from: shape.rank - 1, through: 0, by: -1) {
+                        index[axis] += 1
+                        place += strides[axis]
+                        if index[axis] < shape[axis] { break }
+                        place -= strides[axis] * shape[axis]
+                        index[axis] = 0
+                    }
                 }
             }
         }
-        return Tensor(dtype: dtype, shape: shape, storage: storage)
-    }
-
-    /// Output axis `i` is axis `permutation[i]`.
-    func transposed(_ permutation: [Int]) -> Tensor? {
-        guard permutation.sorted() == Array(0..<shape.rank) else { return nil }
-        let strides = shape.strides
-        return gathered(shape: Shape(permutation.map { shape[$0] }), strides: permutation.map { strides[$0] })
+        return Tensor(dtype: dtype, shape: shape, storage: gathered)
     }
 
     /// With axes of extent 1 before the others, so that it has `rank` axes.
@@ -77,15 +72,17 @@ extension Tensor {
             for (part, start) in boxes where part.count > 0 {
                 // Rows along the last axis are contiguous in both.
                 let row = part.shape.dims.last ?? 1
-                for first in stride(from: 0, to: part.count, by: row) {
-                    var rest = first
-                    var place = 0
-                    for axis in part.shape.dims.indices.reversed() {
-                        place += (start[axis] + rest % part.shape[axis]) * strides[axis]
-                        rest /= part.shape[axis]
+                part.storage.withBytes { source in
+                    for first in stride(from: 0, to: part.count, by: row) {
+                        var rest = first
+                        var place = 0
+                        for axis in part.shape.dims.indices.reversed() {
+                            place += (start[axis] + rest % part.shape[axis]) * strides[axis]
+                            rest /= part.shape[axis]
+                        }
+                        let bytes = source[first * size..<(first + row) * size]
+                        UnsafeMutableRawBufferPointer(rebasing: target[(place * size)...]).copyBytes(from: bytes)
                     }
-                    let bytes = part.bytes[first * size..<(first + row) * size]
-                    UnsafeMutableRawBufferPointer(rebasing: target[(place * size)...]).copyBytes(from: bytes)
                 }
             }
         }

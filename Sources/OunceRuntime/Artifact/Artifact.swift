@@ -22,7 +22,8 @@ package struct Artifact: Sendable {
     }
 
     static let magic: [UInt8] = [0x4F, 0x55, 0x4E, 0x43, 0x45, 0x0D, 0x0A, 0x1A]
-    static let version: UInt32 = 2
+    /// Version 3 has packed tensors and says of each where it lies and how long it is.
+    static let version: UInt32 = 3
     static let headerSize = 64
 
     enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
@@ -36,7 +37,8 @@ package struct Artifact: Sendable {
     package static func isArtifact(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
 }
 
-/// One self-check vector: tensors in the order of the model's inputs and outputs.
+/// One self-check vector: tensors in the order of the model's inputs and outputs as a client sees them. Those of a model
+/// with states are consecutive runs of one stream.
 package struct SelfCheck: Sendable {
     package var inputs: [Tensor]
     package var outputs: [Tensor]
@@ -136,9 +138,7 @@ extension Artifact {
         }
         guard bytes[56..<headerSize].allSatisfy({ $0 == 0 }) else { throw header.damaged("its reserved bytes") }
         let body = UnsafeRawBufferPointer(rebasing: bytes[headerSize...])
-        var hash = SHA256()
-        hash.update(bufferPointer: body)
-        guard hash.finalize().elementsEqual(bytes[24..<56]) else {
+        guard sha256(body, of: file).elementsEqual(bytes[24..<56]) else {
             throw RuntimeError(.corrupt, "its checksum is wrong: it is damaged; copy or make it again")
         }
         var table = ByteReader(body, what: "the section table")

@@ -44,6 +44,7 @@ enum GraphCoding {
         }
         writer.put(graph.inputs.map(\.index))
         writer.put(graph.outputs.map(\.index))
+        writer.putList(graph.initialStates) { encode($1, to: &$0, data: &data) }
         return writer.bytes
     }
 
@@ -74,6 +75,9 @@ enum GraphCoding {
         }
         for index in try reader.ints() { graph.inputs.append(try id(index, reader)) }
         for index in try reader.ints() { graph.outputs.append(try id(index, reader)) }
+        graph.initialStates = try reader.list(width: 22) { (reader: inout ByteReader) throws(RuntimeError) in
+            try tensor(&reader, data: data)
+        }
         guard reader.isAtEnd else { throw reader.damaged("there is more than the graph") }
         do {
             try graph.validate()
@@ -91,7 +95,7 @@ enum GraphCoding {
         let packed = TensorPacking.pack(tensor)
         writer.put((packed?.packing ?? .raw).rawValue)
         writer.put(packed?.bytes.count ?? tensor.byteCount)
-        writer.put(packed.map { data.append($0.bytes) } ?? data.append(tensor.bytes))
+        writer.put(packed.map { data.append($0.bytes) } ?? tensor.storage.withBytes { data.append($0) })
     }
 
     static func tensor(_ reader: inout ByteReader, data: MappedData) throws(RuntimeError) -> Tensor {
@@ -108,7 +112,10 @@ enum GraphCoding {
         guard packing == .raw || unpacked != nil else {
             throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) is not packed as it says")
         }
-        let storage = unpacked ?? TensorStorage(referring: bytes, owner: data.owner)
+        let storage =
+            unpacked
+            ?? TensorStorage(
+                referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

@@ -60,6 +60,18 @@ extension OpCoding {
         case .recurrent(let layer):
             writer.put(UInt8(30))
             encode(layer, to: &writer)
+        case .quantizeAs(let dtype):
+            writer.put(UInt8(40))
+            writer.put(dtype.rawValue)
+        case .roundToDynamicGrid(let grid):
+            writer.put(UInt8(41))
+            writer.put(grid.isSymmetric)
+            writer.put(grid.batchAxes)
+        case .integerLSTM(let layer):
+            writer.put(UInt8(42))
+            writer.put(layer.numbers)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut:
+            encodeSampling(op, to: &writer)
         case .conv, .fullyConnected, .matMul, .pool, .reduce, .binary, .unary, .softmax, .batchNormalization, .reshape,
             .transpose, .concat, .slice, .pad, .quantize, .dequantize, .cast:
             return
@@ -100,6 +112,15 @@ extension OpCoding {
         case 28: return .poolIndices(try pooling(&reader), columnMajor: try reader.bool())
         case 29: return .resample(axis: try reader.int())
         case 30: return .recurrent(try recurrent(&reader))
+        case 40: return .quantizeAs(try raw(DType.self, &reader))
+        case 41:
+            return .roundToDynamicGrid(DynamicGrid(isSymmetric: try reader.bool(), batchAxes: try reader.int()))
+        case 42:
+            guard let layer = IntegerLSTM(numbers: try reader.ints()) else {
+                throw reader.damaged("the numbers of an integer LSTM")
+            }
+            return .integerLSTM(layer)
+        case 32...39: return try decodeSampling(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }
     }
@@ -116,6 +137,7 @@ extension OpCoding {
         writer.put(layer.clip)
         writer.put(layer.couplesGates)
         writer.put(layer.linearBeforeReset)
+        writer.put(layer.cellClip)
     }
 
     private static func recurrent(_ reader: inout ByteReader) throws(RuntimeError) -> Recurrent {
@@ -128,6 +150,6 @@ extension OpCoding {
         }
         return Recurrent(
             kind: kind, hidden: hidden, isReversed: isReversed, activations: activations, clip: try reader.float(),
-            couplesGates: try reader.bool(), linearBeforeReset: try reader.bool())
+            couplesGates: try reader.bool(), linearBeforeReset: try reader.bool(), cellClip: try reader.float())
     }
 }

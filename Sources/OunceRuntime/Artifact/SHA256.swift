@@ -1,11 +1,21 @@
 import Crypto
+import OunceGraph
 
-/// SHA-256 in lower-case hex.
-package func sha256Hex(_ bytes: UnsafeRawBufferPointer) -> String {
-    var hash = SHA256()
-    hash.update(bufferPointer: bytes)
-    return hash.finalize().map { byte in
+/// SHA-256 of a mapped file, or of a part of one, in lower-case hex.
+package func sha256Hex(_ bytes: UnsafeRawBufferPointer, of file: MappedFile) -> String {
+    sha256(bytes, of: file).map { byte in
         let digits = String(byte, radix: 16)
         return digits.count == 1 ? "0" + digits : digits
     }.joined()
+}
+
+/// In pieces, whose memory is given back.
+func sha256(_ bytes: UnsafeRawBufferPointer, of file: MappedFile) -> SHA256.Digest {
+    var hash = SHA256()
+    for start in stride(from: 0, to: bytes.count, by: 1 << 22) {
+        let piece = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 1 << 22, bytes.count)])
+        hash.update(bufferPointer: piece)
+        file.discard(piece)
+    }
+    return hash.finalize()
 }

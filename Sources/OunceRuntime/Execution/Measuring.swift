@@ -45,7 +45,7 @@ extension Model {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
-    /// Runs the model again and again, the inputs in place, and times each run.
+    /// Runs the model again and again, the inputs in place, and times each run. States go on from run to run.
     ///
     /// - Parameters:
     ///   - inputs: in the order of the model's inputs; nil: whatever lies there, extents of 1 for unknown ones.
@@ -53,14 +53,18 @@ extension Model {
     package func measureLatency(
         inputs given: [Tensor]? = nil, seconds: Double
     ) throws(RuntimeError) -> LatencyStatistics {
-        try withInputs(given) { session in
+        let stream = states.isEmpty ? nil : try makeStream()
+        func run(_ session: Session) {
+            if let stream { stream.run(session) } else { session.run() }
+        }
+        return try withInputs(given) { session in
             let start = Self.now()
-            repeat { session.run() } while Self.now() - start < seconds / 5
+            repeat { run(session) } while Self.now() - start < seconds / 5
             var samples: [Double] = []
             let begin = Self.now()
             var last = begin
             while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
-                session.run()
+                run(session)
                 let now = Self.now()
                 samples.append((now - last) * 1e3)
                 last = now
@@ -73,6 +77,7 @@ extension Model {
     package func measureSteps(inputs given: [Tensor]? = nil, seconds: Double) throws(RuntimeError) -> [StepTiming] {
         try withInputs(given) { session in
             var samples = [[Double]](repeating: [], count: session.plan.steps.count)
+            session.resetStates(initialStates)
             session.run()
             let begin = Self.now()
             repeat {

@@ -1,18 +1,6 @@
 import COunceKernels
 import OunceGraph
 
-/// Packed weights, shared by the plans of a model.
-final class PackedWeights: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-
-    init(byteCount: Int) {
-        bytes = .allocate(byteCount: byteCount + TensorStorage.slack, alignment: 64)
-        bytes.initializeMemory(as: UInt8.self, repeating: 0)
-    }
-
-    deinit { bytes.deallocate() }
-}
-
 /// One step of a plan: a kernel or a generic loop with everything it needs but the arena.
 struct PlannedStep: Sendable {
     let node: String
@@ -38,9 +26,15 @@ final class Plan: Sendable {
     /// Scratch of one thread.
     let scratchBytes: Int
     let threads: Int
-    let inputBuffers: [Int]
-    let outputBuffers: [Int]
+    /// Of what a client gives and gets.
+    let inputBuffers: ArraySlice<Int>
+    let outputBuffers: ArraySlice<Int>
+    /// With the largest extents that they can have.
     let outputTypes: [TensorType]
+    let outputCuts: [OutputCut?]
+    /// Where each state is before and after a run.
+    let stateInputBuffers: ArraySlice<Int>
+    let stateOutputBuffers: ArraySlice<Int>
 
     /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
     private static let minimumCostPerThread = 200_000
@@ -72,11 +66,29 @@ final class Plan: Sendable {
         self.buffers = buffers
         arenaBytes = arena
         scratchBytes = (scratch + 63) / 64 * 64
-        inputBuffers = lowering.inputBuffers
-        outputBuffers = lowering.outputBuffers
-        outputTypes = graph.outputs.map { graph[$0].type }
+        let states = graph.initialStates.count
+        inputBuffers = lowering.inputBuffers.dropLast(states)
+        outputBuffers = lowering.outputBuffers.dropLast(states)
+        outputTypes = graph.clientOutputs.map { graph[$0].type }
+        outputCuts = lowering.outputCuts
+        stateInputBuffers = lowering.inputBuffers.suffix(states)
+        stateOutputBuffers = lowering.outputBuffers.suffix(states)
+        try Self.checkStates(graph)
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
         try Self.check(arena + packed + scratchBytes * threads, limit: memoryLimit, what: "weights and tensors")
+    }
+
+    /// What a run stores is what the next one reads.
+    private static func checkStates(_ graph: Graph) throws(RuntimeError) {
+        for state in graph.states {
+            let (start, end) = (graph[state.start], graph[state.end])
+            guard start.type == end.type, state.initial.dtype == start.dtype, state.initial.shape == start.shape else {
+                throw RuntimeError(
+                    .unsupported,
+                    "the state \(start.name) is \(start.dtype) \(start.shape) before a run and \(end.dtype) \(end.shape) "
+                        + "after it; a state stays of one type and size")
+            }
+        }
     }
 
     private static func check(_ bytes: Int, limit: Int?, what: String) throws(RuntimeError) {
@@ -101,12 +113,8 @@ final class Plan: Sendable {
                 inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
-            let kernels =
-                step.weights.map { weights in
-                    weights.withPointers {
-                        KernelTable.candidates(family, params: params, weights: $0, isas: isas)
-                    }
-                } ?? KernelTable.candidates(family, params: params, weights: nil, isas: isas)
+            let kernels = KernelTable.candidates(
+                family, params: params, weights: step.weights, isas: isas, variants: tuner.wantsVariants)
             guard let preferred = kernels.last else {
                 throw RuntimeError(
                     .unsupported,
@@ -145,13 +153,13 @@ final class Plan: Sendable {
         _ step: LoweredStep, _ source: StepWeights, _ kernel: Kernel, limit: Int?,
         into weights: inout [String: PackedWeights]
     ) throws(RuntimeError) -> PackedWeights? {
-        guard let size = kernel.entry.pointee.packed_size, let pack = kernel.entry.pointee.pack else { return nil }
+        guard let size = kernel.entry.pointee.packed_size else { return nil }
         let key = "\(step.packingKey) \(kernel.name)"
         if let known = weights[key] { return known }
         let bytes = Int(clamping: source.withPointers { size(step.parameters.pointer, $0) })
         try check(bytes, limit: limit, what: "the weights of \(step.node)")
         let packed = PackedWeights(byteCount: bytes)
-        source.withPointers { pack(step.parameters.pointer, $0, packed.bytes.baseAddress) }
+        packed.fill(from: source, kernel, parameters: step.parameters.pointer)
         weights[key] = packed
         return packed
     }

@@ -32,7 +32,7 @@ final class Session: @unchecked Sendable {
         func address(_ operand: Operand) -> UnsafeRawPointer? {
             switch operand {
             case .buffer(let index): UnsafeRawPointer(base + plan.buffers[index].offset)
-            case .constant(let tensor): tensor.bytes.baseAddress
+            case .constant(let tensor): tensor.storage.paddedBytes.baseAddress
             }
         }
         let scratchBase = base + (plan.arenaBytes + 63) / 64 * 64
@@ -73,6 +73,50 @@ final class Session: @unchecked Sendable {
     func bytes(of buffer: Int) -> UnsafeMutableRawBufferPointer {
         let planned = plan.buffers[buffer]
         return UnsafeMutableRawBufferPointer(rebasing: arena[planned.offset..<(planned.offset + planned.byteCount)])
+    }
+
+    // MARK: States
+
+    /// Copies the states, one behind another, to where the steps read them.
+    func loadStates(from bytes: UnsafeRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateInputBuffers {
+            let target = self.bytes(of: buffer)
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + target.count)]))
+            offset += target.count
+        }
+    }
+
+    /// Copies the states that a run has ended in.
+    func storeStates(to bytes: UnsafeMutableRawBufferPointer) {
+        var offset = 0
+        for buffer in plan.stateOutputBuffers {
+            let source = UnsafeRawBufferPointer(self.bytes(of: buffer))
+            UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + source.count)]).copyMemory(from: source)
+            offset += source.count
+        }
+    }
+
+    /// Puts the states in place that a stream starts from.
+    func resetStates(_ initial: [Tensor]) {
+        for (tensor, buffer) in zip(initial, plan.stateInputBuffers) {
+            bytes(of: buffer).copyMemory(from: tensor.bytes)
+        }
+    }
+
+    // MARK: Running
+
+    /// The shape of an output after a run.
+    func shape(ofOutput index: Int) -> Shape {
+        var shape = plan.outputTypes[index].shape
+        guard let cut = plan.outputCuts[index] else { return shape }
+        let count: Int64 =
+            switch cut.count {
+            case .buffer(let buffer): bytes(of: buffer).loadUnaligned(as: Int64.self)
+            case .constant(let tensor): tensor.bytes.loadUnaligned(as: Int64.self)
+            }
+        shape[cut.axis] = Int(min(max(count, 0), Int64(shape[cut.axis])))
+        return shape
     }
 
     /// Runs every step.

@@ -22,8 +22,22 @@ enum KernelTable {
         all.filter { $0.entry.pointee.family.rawValue == family }
     }
 
+    /// Weights larger than this are not looked at where that would make a copy of them.
+    private static let largestCopy = 8 << 20
+
     /// The kernels that can do this step here, the preferred one last.
+    ///
+    /// - Parameter variants: also those for weights of some kind, which have to be looked at.
     static func candidates(
+        _ family: ounce_family, params: UnsafeRawPointer, weights: StepWeights?, isas: InstructionSets, variants: Bool
+    ) -> [Kernel] {
+        if let weights, family == OUNCE_DWCONV_S8 || (variants && weights.weights.byteCount <= largestCopy) {
+            return weights.withPointers { supporting(family, params: params, weights: $0, isas: isas) }
+        }
+        return supporting(family, params: params, weights: nil, isas: isas)
+    }
+
+    private static func supporting(
         _ family: ounce_family, params: UnsafeRawPointer, weights: UnsafePointer<ounce_conv_weights>?,
         isas: InstructionSets
     ) -> [Kernel] {

@@ -10,6 +10,7 @@ struct KernelTuner {
     /// Each candidate runs for at least this long in each of the rounds, and at least once.
     private static let roundSeconds = 30e-6
     private static let rounds = 4
+    private static let largeBytes = 1 << 20
 
     init(_ selection: KernelSelection) {
         self.selection = selection
@@ -19,6 +20,9 @@ struct KernelTuner {
             deadline = 0
         }
     }
+
+    /// Whether kernels for weights of some kind may run.
+    var wantsVariants: Bool { selection != .tableOrder }
 
     struct Choice {
         var kernel: Kernel
@@ -52,17 +56,28 @@ struct KernelTuner {
             return Choice(kernel: kernel, timings: known)
         }
         guard Model.now() < deadline else { return Choice(kernel: preferred) }
-        let runs = candidates.compactMap {
-            KernelRun($0, step, weights, inputBytes: inputBytes, outputBytes: outputBytes, memoryLimit: memoryLimit)
+        func run(_ kernel: Kernel) -> KernelRun? {
+            KernelRun(kernel, step, weights, inputBytes: inputBytes, outputBytes: outputBytes, memoryLimit: memoryLimit)
         }
-        guard runs.count == candidates.count else { return Choice(kernel: preferred) }
-        for _ in 0..<Self.rounds {
-            for run in runs where Model.now() < deadline || run.best == .infinity { run.measure(Self.roundSeconds) }
+        var timed: [(name: String, seconds: Double)] = []
+        var fastest: KernelRun?
+        // In turns, so that a disturbance meets all; large weights are packed for one kernel at a time.
+        let isLarge = weights.weights.byteCount > Self.largeBytes
+        for group in isLarge ? candidates.map({ [$0] }) : [candidates] {
+            let runs = group.compactMap(run)
+            guard runs.count == group.count else { return Choice(kernel: preferred) }
+            for _ in 0..<Self.rounds {
+                for run in runs where Model.now() < deadline || run.best == .infinity { run.measure(Self.roundSeconds) }
+            }
+            for run in runs {
+                timed.append((run.kernel.name, run.best))
+                if run.best < fastest?.best ?? .infinity { fastest = run }
+            }
         }
-        let sorted = runs.sorted { $0.best < $1.best }
-        guard let fastest = sorted.first else { return Choice(kernel: preferred) }
+        guard let fastest else { return Choice(kernel: preferred) }
+        let sorted = timed.sorted { $0.seconds < $1.seconds }
         let timings = sorted.map {
-            KernelTiming(kernel: $0.kernel.name, microseconds: ($0.best * 1e9).rounded() / 1e3)
+            KernelTiming(kernel: $0.name, microseconds: ($0.seconds * 1e9).rounded() / 1e3)
         }
         KernelTimings.shared.add(timings, for: key)
         hasNews = true
@@ -120,7 +135,7 @@ private final class KernelRun {
         memoryLimit: Int?
     ) {
         let entry = kernel.entry.pointee
-        guard let size = entry.packed_size, let pack = entry.pack, let units = entry.units else { return nil }
+        guard let size = entry.packed_size, entry.pack != nil, let units = entry.units else { return nil }
         let params = step.parameters.pointer
         let bytes = Int(clamping: weights.withPointers { size(params, $0) })
         let scratchBytes = Int(clamping: entry.scratch_size.map { $0(params) } ?? 0)
@@ -136,7 +151,7 @@ private final class KernelRun {
         input = PackedWeights(byteCount: inputBytes)
         output = PackedWeights(byteCount: outputBytes)
         scratch = PackedWeights(byteCount: scratchBytes)
-        weights.withPointers { pack(params, $0, packed.bytes.baseAddress) }
+        packed.fill(from: weights, kernel, parameters: params)
         // Ordinary numbers of either type, the same for every candidate: 0.5 as float, else 1 and -1.
         let isFloat = entry.family == OUNCE_CONV_F32 || entry.family == OUNCE_DWCONV_F32
         for index in input.bytes.indices {

@@ -4,7 +4,7 @@ import OunceGraph
 /// Operators that are never hot in the models that Ounce serves: plain loops over elements, one unit, the same operations in
 /// the same order everywhere.
 extension Lowering {
-    private mutating func emitGeneric<Parameters>(
+    mutating func emitGeneric<Parameters>(
         _ name: String, _ parameters: Parameters, inputs: [Operand], output: Int, cost: Int, node: String,
         _ run: @escaping GenericStep
     ) {
@@ -15,12 +15,6 @@ extension Lowering {
     }
 
     // MARK: matMul
-
-    private struct MatMul {
-        var batch: [Int]
-        var strides: [[Int]]
-        var (m, n, k) = (0, 0, 0)
-    }
 
     mutating func lowerMatMul(_ node: Node) throws(RuntimeError) {
         let (a, b) = (try input(node, 0), try input(node, 1))
@@ -39,28 +33,19 @@ extension Lowering {
         let k = graph[a].shape[graph[a].shape.rank - 1]
         let quantized = graph[node.outputs[0]].dtype == .int8
         let output = quantized ? newBuffer(byteCount: elementCount(node.outputs[0]) * 4) : outputOf(node)
-        emitGeneric(
-            "matmul_f32", MatMul(batch: batch.dims, strides: strides, m: m, n: n, k: k), inputs: operands,
-            output: output, cost: elementCount(node.outputs[0]) * k, node: node.name
-        ) { call, _, _ in
-            guard let call = call?.pointee, let p = call.params?.assumingMemoryBound(to: MatMul.self).pointee,
-                let a = call.in.0?.assumingMemoryBound(to: Float.self),
-                let b = call.in.1?.assumingMemoryBound(to: Float.self),
-                let out = call.out?.assumingMemoryBound(to: Float.self)
-            else { return }
-            Lowering.forEachIndex(p.batch) { position, index in
-                let left = a + zip(index, p.strides[0]).reduce(0) { $0 + $1.0 * $1.1 }
-                let right = b + zip(index, p.strides[1]).reduce(0) { $0 + $1.0 * $1.1 }
-                let result = out + position * p.m * p.n
-                for row in 0..<p.m {
-                    for column in 0..<p.n {
-                        var sum: Float = 0
-                        for i in 0..<p.k { sum.addProduct(left[row * p.k + i], right[i * p.n + column]) }
-                        result[row * p.n + column] = sum
-                    }
-                }
-            }
+        var offsets: [Int64] = []
+        Self.forEachIndex(batch.dims) { _, index in
+            for own in strides { offsets.append(Int64(zip(index, own).reduce(0) { $0 + $1.0 * $1.1 })) }
         }
+        let table = Tensor(offsets)
+        let parameters = ounce_matmul_params(
+            batch: Int64(offsets.count / 2), m: Int64(m), n: Int64(n), k: Int64(k),
+            offsets: table.bytes.baseAddress?.assumingMemoryBound(to: Int64.self))
+        emit(
+            LoweredStep(
+                node: node.name, work: .kernel(OUNCE_MATMUL_F32),
+                parameters: StepParameters(parameters, owning: [table]), weights: nil, inputs: operands,
+                output: output, cost: elementCount(node.outputs[0]) * k, macs: graph.macs(of: node), packingKey: ""))
         if quantized { try emitQuantize(.buffer(output), node) }
     }
 
@@ -83,6 +68,21 @@ extension Lowering {
         var reduction: Reduction
         var (kept, reduced): ([Int], [Int])
         var (keptStrides, reducedStrides): ([Int], [Int])
+        /// The last axes: numbers that lie side by side.
+        var isTrailing: Bool
+    }
+
+    /// In the same order as the loop over any axes.
+    private static func reduced(_ x: UnsafePointer<Float>, _ count: Int, _ reduction: Reduction) -> Float {
+        guard count > 0 else { return 0 }
+        var result = x[0]
+        switch reduction {
+        case .mean, .sum: for i in 1..<count { result += x[i] }
+        case .max: for i in 1..<count { result = result > x[i] ? result : x[i] }
+        case .min: for i in 1..<count { result = result < x[i] ? result : x[i] }
+        case .product: for i in 1..<count { result *= x[i] }
+        }
+        return reduction == .mean ? result / Float(count) : result
     }
 
     mutating func emitReduction(
@@ -92,7 +92,8 @@ extension Lowering {
         let reduced = axes.sorted()
         let parameters = Reduce(
             reduction: reduction, kept: kept.map { shape[$0] }, reduced: reduced.map { shape[$0] },
-            keptStrides: kept.map { shape.strides[$0] }, reducedStrides: reduced.map { shape.strides[$0] })
+            keptStrides: kept.map { shape.strides[$0] }, reducedStrides: reduced.map { shape.strides[$0] },
+            isTrailing: reduced == Array(shape.rank - reduced.count..<shape.rank))
         emitGeneric(
             "reduce_f32", parameters, inputs: [source], output: output, cost: shape.elementCount ?? 0, node: node
         ) { call, _, _ in
@@ -101,6 +102,12 @@ extension Lowering {
                 let out = call.out?.assumingMemoryBound(to: Float.self)
             else { return }
             let count = p.reduced.reduce(1, *)
+            if p.isTrailing {
+                for position in 0..<p.kept.reduce(1, *) {
+                    out[position] = Lowering.reduced(x + position * count, count, p.reduction)
+                }
+                return
+            }
             Lowering.forEachIndex(p.kept) { position, index in
                 let start = x + zip(index, p.keptStrides).reduce(0) { $0 + $1.0 * $1.1 }
                 var result: Float?
@@ -141,6 +148,7 @@ extension Lowering {
             }
             return try emitLoop(node, operands, types, graph[output].type, to: outputOf(node))
         }
+        try checkNumbers(node)
         for id in node.inputs {
             guard let id else {
                 operands.append(nil)
@@ -159,7 +167,7 @@ extension Lowering {
     private func keepsEncoding(_ node: Node) -> Bool {
         let encoding = graph[node.outputs[0]].encoding
         switch node.op {
-        case .cast: return true
+        case .cast, .integerLSTM: return true
         case .expand, .reverse, .reverseSequence, .gather, .reshape, .transpose, .slice, .concat:
             return node.inputs.first.flatMap { $0 }.map { graph[$0].encoding == encoding } ?? false
         default: return false

@@ -149,16 +149,22 @@ extension Lowering {
             }
             return converted
         }
-        let stored = constant.doubles()
+        let size = constant.dtype.byteSize
+        let row = constant.shape.rank == 0 ? 1 : constant.count / max(constant.shape[0], 1)
         let stride = affine.axis.map { constant.shape.strides[$0] } ?? 1
-        let floats = stored.enumerated().map { index, q -> Float in
-            let channel = affine.isPerTensor ? 0 : (index / max(stride, 1)) % affine.scales.count
-            return Float(q - Double(affine.zeroPoints[channel])) * affine.scales[channel]
+        let type = constant.dtype
+        let floats = constant.mappedRows(as: .float32) { rows, source, target in
+            let part = Shape([source.count / size])
+            let copy = TensorStorage(byteCount: source.count) { $0.copyMemory(from: source) }
+            for (index, q) in (Tensor(dtype: type, shape: part, storage: copy)?.doubles() ?? []).enumerated() {
+                let place = rows.lowerBound * row + index
+                let channel = affine.isPerTensor ? 0 : (place / max(stride, 1)) % affine.scales.count
+                let real = Float(q - Double(affine.zeroPoints[channel])) * affine.scales[channel]
+                target.storeBytes(of: real, toByteOffset: 4 * index, as: Float.self)
+            }
         }
-        guard let tensor = Tensor(floats, shape: constant.shape) else {
-            throw RuntimeError(.unsupported, "\(value.name) cannot be converted to float32")
-        }
-        return tensor
+        guard let floats else { throw RuntimeError(.unsupported, "\(value.name) cannot be converted to float32") }
+        return floats
     }
 
     /// `[N, H, W, C]` of a tensor with one or two spatial axes; one axis is a width, the height 1.

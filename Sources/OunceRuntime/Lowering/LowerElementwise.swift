@@ -40,6 +40,7 @@ extension Lowering {
         case .abs: (OUNCE_ABS, 0, 0)
         case .hardSwish: (OUNCE_HARD_SWISH, 0, 0)
         case .hardSigmoid(let alpha, let beta): (OUNCE_HARD_SIGMOID, alpha, beta)
+        case .function(.erf): (OUNCE_ERF, 0, 0)
         // Never a kernel's.
         case .function: (OUNCE_CLIP, 0, 0)
         }
@@ -189,9 +190,7 @@ extension Lowering {
 
     mutating func lowerDequantize(_ node: Node) throws(RuntimeError) {
         let x = try input(node, 0)
-        guard graph[x].dtype == .int8 else {
-            throw RuntimeError(.unsupported, "dequantisation of \(graph[x].dtype) values that are no constant")
-        }
+        guard graph[x].dtype == .int8 else { return try emitGridLoop(node) }
         let (parameters, owned) = try gridParameters(graph[x])
         let source = try operand(x)
         let index = outputOf(node)

@@ -29,11 +29,37 @@ struct StepWeights: Sendable {
     var bias: Tensor?
     var scale: Tensor?
 
-    func withPointers<R>(_ body: (UnsafePointer<ounce_conv_weights>) throws -> R) rethrows -> R {
-        var pointers = ounce_conv_weights(
-            weights: weights.bytes.baseAddress, bias: bias?.bytes.baseAddress,
-            scale: scale?.bytes.baseAddress?.assumingMemoryBound(to: Float.self))
-        return try withUnsafePointer(to: &pointers, body)
+    /// Calls `body` with the constants of some output channels, nil: of all. They are valid during the call only.
+    func withPointers<R>(
+        channels: Range<Int>? = nil, _ body: (UnsafePointer<ounce_conv_weights>) -> R
+    ) -> R {
+        let count = max(weights.shape.rank == 0 ? 1 : weights.shape[0], 1)
+        let channels = channels ?? 0..<count
+        let row = weights.byteCount / count
+        let range = channels.lowerBound * row..<channels.upperBound * row
+        return weights.storage.withBytes(channels.count == count ? nil : range) { bytes in
+            Self.aligned(bytes, to: weights.dtype.byteSize) { bytes in
+                func start(_ tensor: Tensor?) -> UnsafeRawPointer? {
+                    tensor.flatMap { tensor in
+                        tensor.storage.paddedBytes.baseAddress.map { $0 + channels.lowerBound * tensor.dtype.byteSize }
+                    }
+                }
+                var pointers = ounce_conv_weights(
+                    weights: bytes.baseAddress, bias: start(bias),
+                    scale: start(scale)?.assumingMemoryBound(to: Float.self)
+                )
+                return withUnsafePointer(to: &pointers, body)
+            }
+        }
+    }
+
+    /// Files may hold numbers anywhere; kernels take them at multiples of their size.
+    private static func aligned<R>(
+        _ bytes: UnsafeRawBufferPointer, to size: Int, _ body: (UnsafeRawBufferPointer) -> R
+    ) -> R {
+        guard let start = bytes.baseAddress, UInt(bitPattern: start) % UInt(size) != 0 else { return body(bytes) }
+        let copy = TensorStorage(byteCount: bytes.count) { $0.copyMemory(from: bytes) }
+        return withExtendedLifetime(copy) { body(copy.bytes) }
     }
 }
 

@@ -1,6 +1,17 @@
 import COunceKernels
 import OunceGraph
 
+/// The axis of an output that holds as many slices as `count` says when the model has run.
+struct OutputCut: Sendable {
+    var axis: Int
+    var count: Operand
+
+    init(_ axis: Int, _ count: Operand) {
+        self.axis = axis
+        self.count = count
+    }
+}
+
 /// Turns a graph with known shapes into steps over planned buffers.
 ///
 /// Every step belongs to a family of the kernel table, or is a generic loop. What has no int8 kernel runs as
@@ -14,6 +25,8 @@ struct Lowering {
     private var bufferOf: [ValueID: Int] = [:]
     private(set) var inputBuffers: [Int] = []
     private(set) var outputBuffers: [Int] = []
+    /// Of each output whose extent along an axis is known only after a run, where that is.
+    private(set) var outputCuts: [OutputCut?] = []
 
     /// - Throws: `.unsupported` with every node that cannot run, by name.
     init(_ graph: Graph) throws(RuntimeError) {
@@ -41,6 +54,10 @@ struct Lowering {
         }
         for output in graph.outputs { outputBuffers.append(try outputBuffer(for: output)) }
         let end = max(steps.count - 1, 0)
+        for cut in graph.outputCuts {
+            outputCuts.append(try cut.map { (cut) throws(RuntimeError) in OutputCut(cut.axis, try operand(cut.count)) })
+            if case .buffer(let index)? = outputCuts.last??.count { buffers[index].lastStep = end }
+        }
         for index in inputBuffers { buffers[index].firstStep = 0 }
         for index in outputBuffers { buffers[index].lastStep = end }
     }
@@ -164,6 +181,7 @@ struct Lowering {
         case .pad(let before, let after, let value): try lowerPad(node, before: before, after: after, value: value)
         case .quantize: try lowerQuantize(node)
         case .dequantize: try lowerDequantize(node)
+        case .quantizeAs: try lowerQuantizeAs(node)
         case .matMul: try lowerMatMul(node)
         case .batchNormalization:
             throw RuntimeError(.unsupported, "batch normalisation is left; simplify the graph before it is lowered")
@@ -186,7 +204,7 @@ struct Lowering {
         case .pool: return isReal && graph[x].shape.rank <= 4
         case .reduce(let reduction, _, _): return isReal && reduction != .product
         case .binary(let op, _): return isReal && op.isArithmetic
-        case .unary(.function): return isQuantized(x)
+        case .unary(.function(let function)): return isQuantized(x) || (function == .erf && isReal)
         case .matMul, .unary, .softmax: return isReal
         default: return true
         }
@@ -195,5 +213,10 @@ struct Lowering {
 
 extension Op {
     /// Operators between numbers and what they stand for, which generic loops do not do.
-    fileprivate var isQuantization: Bool { self == .quantize || self == .dequantize }
+    fileprivate var isQuantization: Bool {
+        switch self {
+        case .quantize, .quantizeAs, .dequantize: true
+        default: false
+        }
+    }
 }

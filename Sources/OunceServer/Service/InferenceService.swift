@@ -16,11 +16,16 @@ package struct InferenceRequest: Sendable {
     package var inputs: [Input]
     /// Names of the outputs wanted; nil: all.
     package var outputs: [String]?
+    /// nil: the request stands alone.
+    package var sequence: SequenceControl?
 
-    package init(id: String? = nil, inputs: [Input], outputs: [String]? = nil) {
+    package init(
+        id: String? = nil, inputs: [Input], outputs: [String]? = nil, sequence: SequenceControl? = nil
+    ) {
         self.id = id
         self.inputs = inputs
         self.outputs = outputs
+        self.sequence = sequence
     }
 }
 
@@ -32,15 +37,17 @@ package struct InferenceReply: Sendable {
 package final class InferenceService: Sendable {
     package let store: ModelStore
     package let serverVersion: String
+    package let sequenceLimits: SequenceLimits
     /// Told of each request that failed, with the model's name and the reason; must not block.
     package let onFailure: @Sendable (_ model: String, ServiceError) -> Void
 
     package init(
-        store: ModelStore, serverVersion: String,
+        store: ModelStore, serverVersion: String, sequenceLimits: SequenceLimits = SequenceLimits(),
         onFailure: @escaping @Sendable (_ model: String, ServiceError) -> Void = { _, _ in }
     ) {
         self.store = store
         self.serverVersion = serverVersion
+        self.sequenceLimits = sequenceLimits
         self.onFailure = onFailure
     }
 
@@ -54,17 +61,31 @@ package final class InferenceService: Sendable {
         let model = loaded.model
         let inputs = try ordered(request.inputs, for: loaded)
         let wanted = try outputIndices(request.outputs, of: loaded)
-        let results: [Tensor]
-        do throws(RuntimeError) {
-            results = try model.run(inputs)
-        } catch {
-            throw ServiceError(error)
-        }
+        let results = try run(inputs, on: loaded, in: request.sequence)
         guard results.count == model.outputs.count else {
             throw ServiceError(
                 .internal, "model '\(loaded.name)' gave \(results.count) outputs, not \(model.outputs.count)")
         }
         return InferenceReply(outputs: wanted.map { (model.outputs[$0].name, results[$0]) })
+    }
+
+    /// Without a sequence from the initial states, which are not kept. A model without states gives the same in any sequence.
+    private func run(
+        _ inputs: [Tensor], on loaded: ModelVersion, in sequence: SequenceControl?
+    ) throws(ServiceError) -> [Tensor] {
+        var stream: StreamState?
+        if let sequence, !loaded.model.states.isEmpty {
+            stream = try loaded.sequences.stream(
+                for: sequence, of: loaded, limits: sequenceLimits, now: Clock.nanoseconds())
+        }
+        do throws(RuntimeError) {
+            let results = try loaded.model.run(inputs, stream: stream)
+            if let stream, let sequence, sequence.isEnd { loaded.sequences.end(sequence.id, stream) }
+            return results
+        } catch {
+            if let stream, let sequence, sequence.isStart { loaded.sequences.end(sequence.id, stream) }
+            throw ServiceError(error)
+        }
     }
 
     private func ordered(

@@ -5,11 +5,17 @@ import OunceRuntime
 package protocol ServedModel: AnyObject, Sendable {
     var inputs: [TensorInfo] { get }
     var outputs: [TensorInfo] { get }
+    /// What it keeps between the runs of a stream.
+    var states: [TensorInfo] { get }
     var memoryBytes: Int { get }
 
-    /// - Parameter tensors: in the order of `inputs`.
+    /// - Parameters:
+    ///   - tensors: in the order of `inputs`.
+    ///   - stream: whose states it starts from and leaves; nil: the initial ones, and none.
     /// - Returns: in the order of `outputs`.
-    func run(_ tensors: [Tensor]) throws(RuntimeError) -> [Tensor]
+    func run(_ tensors: [Tensor], stream: StreamState?) throws(RuntimeError) -> [Tensor]
+
+    func makeStream() throws(RuntimeError) -> StreamState
 }
 
 extension Model: ServedModel {}
@@ -21,6 +27,7 @@ package final class ModelVersion: Sendable {
     package let version: String
     package let model: any ServedModel
     package let details: Details
+    let sequences = SequenceTable()
 
     /// What `ounce status` shows of it.
     package struct Details: Sendable {

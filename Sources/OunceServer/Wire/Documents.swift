@@ -5,7 +5,7 @@ enum Documents {
     struct Server: Encodable {
         let name = "ounce"
         let version: String
-        let extensions = ["binary_tensor_data", "model_repository", "statistics"]
+        let extensions = ["binary_tensor_data", "model_repository", "sequence", "statistics"]
     }
 
     struct Health: Encodable {
@@ -36,12 +36,19 @@ enum Documents {
         let platform = "ounce"
         let inputs: [Tensor]
         let outputs: [Tensor]
+        let parameters: Parameters?
+
+        /// Of a model that keeps states between the requests of a sequence.
+        struct Parameters: Encodable {
+            let stateful = true
+        }
 
         init(_ loaded: ModelVersion) {
             name = loaded.name
             versions = [loaded.version]
             inputs = loaded.model.inputs.map(Tensor.init)
             outputs = loaded.model.outputs.map(Tensor.init)
+            parameters = loaded.model.states.isEmpty ? nil : Parameters()
         }
     }
 

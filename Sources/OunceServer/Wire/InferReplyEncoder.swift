@@ -2,12 +2,12 @@ import NIOCore
 import OunceGraph
 
 /// The body of an infer reply: JSON, with tensors inside it or in the bytes behind it.
-struct InferReplyEncoder {
+package struct InferReplyEncoder {
     let body: ByteBuffer
     /// Of the JSON, where bytes follow it.
     let jsonLength: Int?
 
-    init(
+    package init(
         _ reply: InferenceReply, of loaded: ModelVersion, id: String?, format: OutputFormat,
         allocator: ByteBufferAllocator
     ) {

@@ -2,7 +2,7 @@ import NIOCore
 import OunceGraph
 
 /// How a client wants its outputs: in the JSON, or as bytes behind it.
-struct OutputFormat {
+package struct OutputFormat {
     var binaryByDefault = false
     var binaryByName: [String: Bool] = [:]
 
@@ -12,12 +12,13 @@ struct OutputFormat {
 /// Decodes the body of an infer request: JSON, with tensors inside it or in the bytes behind it.
 ///
 /// Source: KServe Open Inference Protocol version 2; its binary tensor data extension.
-struct InferRequestDecoder {
+package struct InferRequestDecoder {
     static let maxRank = 32
     static let maxTensors = 256
+    static let maxSequenceBytes = 128
 
     /// - Parameter jsonLength: of the header `Inference-Header-Content-Length`; nil: the body is JSON alone.
-    static func decode(
+    package static func decode(
         _ body: ByteBuffer, jsonLength: Int?
     ) throws(ServiceError) -> (request: InferenceRequest, format: OutputFormat) {
         let length = jsonLength ?? body.readableBytes
@@ -52,6 +53,9 @@ struct InferRequestDecoder {
         var isBinary: Bool?
         var binaryByDefault: Bool?
         var unsupported: String?
+        var sequence: SequenceID?
+        var isStart = false
+        var isEnd = false
     }
 
     private let json: UnsafeRawBufferPointer
@@ -61,6 +65,7 @@ struct InferRequestDecoder {
     private var inputs: [Input] = []
     private var outputs: [String]?
     private var format = OutputFormat()
+    private var sequence: SequenceControl?
 
     private init(json: UnsafeRawBufferPointer, binary: UnsafeRawBufferPointer) {
         self.json = json
@@ -81,7 +86,7 @@ struct InferRequestDecoder {
                 .invalid,
                 "\(binary.count) bytes follow the JSON, but the inputs' binary_data_size add up to \(binaryOffset)")
         }
-        return (InferenceRequest(id: id, inputs: tensors, outputs: outputs), format)
+        return (InferenceRequest(id: id, inputs: tensors, outputs: outputs, sequence: sequence), format)
     }
 
     // MARK: JSON
@@ -96,6 +101,7 @@ struct InferRequestDecoder {
             case "parameters":
                 let parameters = try Self.parameters(&reader)
                 format.binaryByDefault = parameters.binaryByDefault ?? false
+                sequence = try Self.sequence(parameters, reader)
             case "inputs":
                 try Self.array(&reader, limit: Self.maxTensors) { reader throws(JSONError) in
                     inputs.append(try Self.input(&reader))
@@ -105,6 +111,34 @@ struct InferRequestDecoder {
             }
         }
         try reader.finish()
+    }
+
+    private static func sequence(
+        _ parameters: Parameters, _ reader: JSONReader
+    ) throws(JSONError) -> SequenceControl? {
+        if let id = parameters.sequence {
+            return SequenceControl(id: id, isStart: parameters.isStart, isEnd: parameters.isEnd)
+        }
+        guard !parameters.isStart, !parameters.isEnd else {
+            throw reader.error("sequence_start or sequence_end without a sequence_id other than 0")
+        }
+        return nil
+    }
+
+    /// A number or a text; 0 and the empty text are none.
+    private static func sequenceID(_ reader: inout JSONReader) throws(JSONError) -> SequenceID? {
+        guard try reader.peek() == .number else {
+            let text = try reader.string()
+            guard text.utf8.count <= maxSequenceBytes else {
+                throw reader.error("a sequence_id of more than \(maxSequenceBytes) bytes")
+            }
+            return text.isEmpty ? nil : .text(text)
+        }
+        let number = try reader.number()
+        guard let id = JSONNumber.integer(number.text, isInteger: number.isInteger, as: UInt64.self) else {
+            throw reader.error("a sequence_id that is no whole number from 0 to 2^64 - 1")
+        }
+        return id == 0 ? nil : .number(id)
     }
 
     private mutating func parseOutputs(_ reader: inout JSONReader) throws(JSONError) {
@@ -174,6 +208,9 @@ struct InferRequestDecoder {
                 parameters.binarySize = size
             case "binary_data": parameters.isBinary = try reader.bool()
             case "binary_data_output": parameters.binaryByDefault = try reader.bool()
+            case "sequence_id": parameters.sequence = try sequenceID(&reader)
+            case "sequence_start": parameters.isStart = try reader.bool()
+            case "sequence_end": parameters.isEnd = try reader.bool()
             case "shared_memory_region", "classification":
                 parameters.unsupported = name
                 try reader.skipValue()

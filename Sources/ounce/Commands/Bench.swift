@@ -41,7 +41,7 @@ struct Bench: ParsableCommand {
     func run() throws {
         try Failure.reporting {
             guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds takes a number up to 3600") }
-            let model = try LoadedModel(path: file).model(try options.runtimeOptions())
+            let model = try options.inputs.load(file).model(try options.runtimeOptions())
             let inputs = SyntheticInput.sample(for: model.inputs, seed: 1)
             let latency = try model.measureLatency(inputs: inputs, seconds: seconds)
             let steps = try model.measureSteps(inputs: inputs, seconds: layers ? seconds : 0)

@@ -16,6 +16,8 @@ struct Compress: ParsableCommand {
     var recipe: String = "auto"
     @Option(help: "Folder of the recipes that auto chooses among.")
     var recipes: String?
+    @Flag(help: "Int8 activations with zero point 0, for export to TensorRT without loss.")
+    var symmetric = false
     @Option(help: "Samples to calibrate with (.npz or .npy).")
     var calibration: String?
     @Option(help: "Samples with labels to measure accuracy with (.npz).")
@@ -32,6 +34,7 @@ struct Compress: ParsableCommand {
     var threads: Int?
     @Option(name: .shortAndLong, help: "Where the artifact goes (.ounce).")
     var output: String
+    @OptionGroup var inputs: InputOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -59,9 +62,12 @@ struct Compress: ParsableCommand {
 
     private func request() throws -> CompressionRequest {
         let deviceProfile = try Device.profile(profile)
+        func asWanted(_ recipe: Recipe) -> Recipe { symmetric ? recipe.withSymmetricActivations : recipe }
         let selection: ResolvedConfiguration.RecipeSelection =
-            recipe == "auto" ? .auto(try Device.recipes(in: recipes)) : .fixed(try Device.loader.recipe(recipe))
-        let loaded = try LoadedModel(path: model)
+            recipe == "auto"
+            ? .auto(try Device.recipes(in: recipes).map(asWanted))
+            : .fixed(asWanted(try Device.loader.recipe(recipe)))
+        let loaded = try inputs.load(model, data: calibration ?? validation)
         let inputs = loaded.inputs
         let validationData = try validation.map { try Dataset(path: $0, inputs: inputs) }
         let calibrationData = try calibration.map { try Dataset(path: $0, inputs: inputs) }

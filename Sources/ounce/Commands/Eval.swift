@@ -3,7 +3,13 @@ import OunceCompress
 import OunceRuntime
 
 struct Eval: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Measures the accuracy of a model or artifact on data.")
+    static let configuration = CommandConfiguration(
+        abstract: "Measures the accuracy of a model or artifact on data.",
+        discussion: """
+            A model that keeps states between runs starts anew with each sample. Where a sample is a sequence \
+            ([samples, steps, …]) its steps run in order and the output of the last one counts; fidelity is the mean over \
+            all steps.
+            """)
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
     var file: String
@@ -32,12 +38,12 @@ struct Eval: ParsableCommand {
                 throw ValidationError("--metric is top1, auc, mse or fidelity, not '\(metric)'")
             }
             let runtime = try options.runtimeOptions()
-            let model = try LoadedModel(path: file).model(runtime)
+            let model = try options.inputs.load(file, data: data).model(runtime)
             let dataset = try Dataset(path: data, inputs: model.inputs, labelsPath: labels, limit: limit)
             let progress = ProgressLine(isSilent: options.json)
             let evaluator = Evaluator(metric: metric, dataset: dataset) { progress.show(.working("evaluate", $0)) }
             let accuracy = try evaluator.evaluate(
-                model, reference: try reference.map { try LoadedModel(path: $0).model(runtime) })
+                model, reference: try reference.map { try options.inputs.load($0, data: data).model(runtime) })
             progress.finish()
             if options.json {
                 try JSONOutput.write(

@@ -7,7 +7,12 @@ import OunceSystem
 
 struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs a model or artifact over samples and writes its outputs.")
+        abstract: "Runs a model or artifact over samples and writes its outputs.",
+        discussion: """
+            A model that keeps states between runs starts anew with each sample. A sample may be a sequence: an array \
+            [samples, steps, …] is run step by step, and the output is [samples, steps, …] too. With --stream nothing \
+            starts anew: the rows are consecutive steps of one stream.
+            """)
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
     var file: String
@@ -15,6 +20,8 @@ struct Infer: ParsableCommand {
     var input: String
     @Option(help: "Where the first output goes as .npy, or all outputs by name as .npz.")
     var output: String
+    @Flag(help: "The samples are consecutive steps of one stream: states are carried from each to the next.")
+    var stream = false
     @OptionGroup var options: ModelOptions
 
     struct Result: Encodable {
@@ -30,13 +37,18 @@ struct Infer: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let model = try LoadedModel(path: file).model(try options.runtimeOptions())
+            let model = try options.inputs.load(file, data: input).model(try options.runtimeOptions())
+            guard !stream || !model.states.isEmpty else {
+                throw ValidationError(
+                    "--stream: \(model.name) keeps nothing between runs; bind an output to an input with --state IN=OUT"
+                )
+            }
             let dataset = try Dataset(path: input, inputs: model.inputs)
+            let run = try SampleRun(model, over: dataset, isOneStream: stream)
             var collected = [[UInt8]](repeating: [], count: model.outputs.count)
             var types: [TensorType] = []
             for index in 0..<dataset.count * dataset.windows {
-                let results = try model.run(
-                    try dataset.sample(index / dataset.windows, window: index % dataset.windows))
+                let results = try run(index / dataset.windows, window: index % dataset.windows)
                 types = results.map { TensorType($0.dtype, $0.shape) }
                 for (place, result) in results.enumerated() { collected[place].append(contentsOf: result.bytes) }
             }

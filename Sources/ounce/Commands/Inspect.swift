@@ -9,6 +9,7 @@ struct Inspect: ParsableCommand {
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")
     var file: String
+    @OptionGroup var inputs: InputOptions
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -26,12 +27,15 @@ struct Inspect: ParsableCommand {
         var name: String
         var datatype: String
         var shape: [Int]
+        /// What the axes that vary are called; "" for others.
+        var axes: [String]?
     }
 
     struct Result: Encodable {
         var name: String
         var inputs: [Endpoint]
         var outputs: [Endpoint]
+        var states: [Endpoint]
         var layers: [Layer]
         var parameters: Int
         var macs: Int
@@ -42,7 +46,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let loaded = try LoadedModel(path: file)
+            let loaded = try inputs.load(file)
             let graph = loaded.graph
             let bound = (try? graph.bound(to: [:])) ?? graph
             let layers = bound.nodes.map { node -> Layer in
@@ -54,21 +58,27 @@ struct Inspect: ParsableCommand {
                     bytes: constants.reduce(0) { $0 + $1.byteCount })
             }
             func endpoint(_ id: ValueID) -> Endpoint {
-                Endpoint(name: graph[id].name, datatype: graph[id].dtype.name, shape: graph[id].shape.dims)
+                let value = graph[id]
+                return Endpoint(
+                    name: value.name, datatype: value.dtype.name, shape: value.shape.dims,
+                    axes: value.axisNames.contains { !$0.isEmpty } ? value.axisNames : nil)
             }
             let result = Result(
-                name: graph.name, inputs: graph.inputs.map(endpoint), outputs: graph.outputs.map(endpoint),
+                name: graph.name, inputs: graph.clientInputs.map(endpoint),
+                outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) },
                 layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
                 provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
-            json ? try JSONOutput.write(result) : write(result, fileBytes: loaded.byteCount)
+            json ? try JSONOutput.write(result) : write(result, graph, fileBytes: loaded.byteCount)
         }
     }
 
-    private func write(_ result: Result, fileBytes: Int) {
+    private func write(_ result: Result, _ graph: Graph, fileBytes: Int) {
         print("\(result.name): \(Text.bytes(fileBytes)) on disk")
-        for input in result.inputs { print("input   \(input.name)  \(input.datatype) \(Shape(input.shape))") }
-        for output in result.outputs { print("output  \(output.name)  \(output.datatype) \(Shape(output.shape))") }
+        func describe(_ id: ValueID) -> String { "\(graph[id].name)  \(graph[id].dtype.name) \(graph[id].shapeText)" }
+        for input in graph.clientInputs { print("input   \(describe(input))") }
+        for output in graph.clientOutputs { print("output  \(describe(output))") }
+        for state in graph.states { print("state   \(describe(state.start))") }
         if let provenance = result.provenance {
             print(
                 "made by Ounce \(provenance.ounceVersion) from \(provenance.modelName) (\(provenance.modelHash.prefix(12))) "

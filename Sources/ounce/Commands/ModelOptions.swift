@@ -1,9 +1,68 @@
 import ArgumentParser
 import OunceCompress
+import OunceFormats
+import OunceGraph
 import OunceRuntime
+
+/// What every command that reads a model takes.
+struct InputOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Extents of an input that the model leaves open; ? keeps one open.", valueName: "name=1,3,224,224"))
+    var shape: [String] = []
+
+    @Option(
+        help: ArgumentHelp("An input that gets this number and then is no input any more.", valueName: "name=number"))
+    var value: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "An output that is this input of the next run: a state, zeros at first.", valueName: "in=out"))
+    var state: [String] = []
+
+    /// The model or artifact at `path` with its inputs and states bound.
+    ///
+    /// - Parameter data: samples that tell extents which the model leaves open.
+    func load(_ path: String, data: String? = nil) throws -> LoadedModel {
+        try LoadedModel(path: path, given: try bindings(), data: data)
+    }
+
+    func bindings() throws -> InputBindings {
+        var bindings = InputBindings()
+        for text in state {
+            let (input, output) = try Self.split(text, "--state \(text): write it as h=h_next")
+            bindings.states.append((input, output))
+        }
+        for text in shape {
+            let (name, list) = try Self.split(text, "--shape \(text): write it as images=1,3,224,224")
+            let dims = list.split(separator: ",", omittingEmptySubsequences: false).map {
+                $0 == "?" ? -1 : Int($0) ?? 0
+            }
+            guard dims.count <= 8, dims.allSatisfy({ $0 == -1 || (1...1 << 30).contains($0) }) else {
+                throw ValidationError("--shape \(text): extents are numbers from 1, or ?")
+            }
+            bindings.shapes[name] = Shape(dims)
+        }
+        for text in value {
+            let (name, number) = try Self.split(text, "--value \(text): write it as rate=16000")
+            guard let number = Double(number), number.isFinite else {
+                throw ValidationError("--value \(text): '\(number)' is no number")
+            }
+            bindings.values[name] = Tensor([number])
+        }
+        return bindings
+    }
+
+    private static func split(_ text: String, _ usage: String) throws -> (String, String) {
+        guard let mark = text.lastIndex(of: "="), mark != text.startIndex else { throw ValidationError(usage) }
+        return (String(text[..<mark]), String(text[text.index(after: mark)...]))
+    }
+}
 
 /// What every command that runs a model takes.
 struct ModelOptions: ParsableArguments {
+    @OptionGroup var inputs: InputOptions
+
     @Option(help: "Device profile: a file, or the name of a shipped one; its SIMD, cores and memory limit the run.")
     var profile: String?
 

@@ -7,23 +7,35 @@ struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs models on given inputs and compares their outputs with what is expected.",
         discussion: """
-            Either folders of ONNX test cases (model.onnx, test_data_set_N/input_K.pb and output_K.pb), at any depth, or one \
-            model with --inputs and --expected. The exit status is 0 where nothing failed. A model that is refused, because \
-            it asks for what this version does not do, counts as a failure with --strict only.
+            ounce verify DIR…             ONNX test cases (model.onnx, test_data_set_N/input_K.pb, output_K.pb) at any depth
+            ounce verify MODEL --inputs x.npy --expected y.npy
+            ounce verify MODEL --inputs inputs.npz --expected outputs.npz       arrays by the names of inputs and outputs
+            ounce verify MODEL --inputs a=x.npy b=z.npy --expected y=y.npy
+
+            Floats agree where |actual - expected| <= absolute + relative * |expected|; all else must be equal, and types and \
+            shapes always. Of outputs given by name only those are compared.
+
+            A case is refused where the model asks for what this version does not do; all of that is listed. The exit \
+            status is 0 where nothing failed (with --strict: nothing was refused either), 1 otherwise, 64 for wrong usage.
+
+            The arrays for a model that keeps states between runs may be [steps, …]: the steps run in order, and all of \
+            their outputs are compared.
 
             Inputs that decide about shapes, such as the target of a Reshape, are bound as constants.
             """)
 
     @Argument(help: "Folders of test cases, or one model or artifact.")
     var paths: [String]
-    @Option(parsing: .upToNextOption, help: "Inputs of the one model in order, as .npy.")
+    @Option(parsing: .upToNextOption, help: "Inputs of the one model: .npy in order, .npz by name, NAME=FILE.npy.")
     var inputs: [String] = []
-    @Option(parsing: .upToNextOption, help: "Its outputs in order, as .npy.")
+    @Option(parsing: .upToNextOption, help: "Its outputs, in the same forms.")
     var expected: [String] = []
     @Option(help: "Relative tolerance for floats.")
     var relative = TensorAgreement().relative
     @Option(help: "Absolute tolerance for floats.")
     var absolute = TensorAgreement().absolute
+    @Option(help: "How far integers may lie apart.")
+    var steps = 0
     @Flag(help: "Count refused models as failures.")
     var strict = false
     @Flag(help: "Print only what failed or was refused, and the sum.")
@@ -54,17 +66,24 @@ struct Verify: ParsableCommand {
             var verifier = ModelVerifier(options: try options.runtimeOptions())
             verifier.agreement.relative = relative
             verifier.agreement.absolute = absolute
+            verifier.agreement.steps = steps
             var report = Report()
             if expected.isEmpty {
                 for path in paths {
-                    for folder in try ModelVerifier.cases(below: path) {
+                    let folders = try ModelVerifier.cases(below: path)
+                    guard !folders.isEmpty else {
+                        throw CompressError(
+                            .input, "\(path): holds no test case; one is a folder with model.onnx and test_data_set_0")
+                    }
+                    for folder in folders {
                         add(folder, verifier.verify(folder: folder), to: &report)
                     }
                 }
             } else {
+                verifier.states = try options.inputs.bindings().states
                 let outcome = verifier.verify(
-                    model: paths[0], inputs: try inputs.map { try NumPyFile.read(path: $0) },
-                    expected: try expected.map { try NumPyFile.read(path: $0) })
+                    model: paths[0], inputs: try VerifyTensors(files: inputs),
+                    expected: try VerifyTensors(files: expected))
                 add(paths[0], outcome, to: &report)
             }
             if options.json {

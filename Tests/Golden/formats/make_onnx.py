@@ -108,3 +108,36 @@ save(
     [("y", FLOAT, [1, 2, 4])],
     [],
 )
+# Extents and a number that are only known when the model is put to use.
+save(
+    "open",
+    18,
+    [
+        node("Pad", ["x", "pads"], ["p"], mode="reflect"),
+        node("Shape", ["p"], ["s"], start=2),
+        node("Mul", ["s", "two"], ["size"]),
+        node("Concat", ["keep", "size"], ["sizes"], axis=0),
+        node("Resize", ["p", "", "", "sizes"], ["r"], mode="nearest"),
+        node("Equal", ["rate", "sixteen"], ["fast"]),
+        node(
+            "If",
+            ["fast"],
+            ["y"],
+            then_branch=helper.make_graph(
+                [node("Mul", ["r", "three"], ["a"])], "then", [], [helper.make_tensor_value_info("a", FLOAT, None)]
+            ),
+            else_branch=helper.make_graph(
+                [node("Neg", ["r"], ["b"])], "else", [], [helper.make_tensor_value_info("b", FLOAT, None)]
+            ),
+        ),
+    ],
+    [("x", FLOAT, ["N", 1, "H", "W"]), ("rate", onnx.TensorProto.INT64, [])],
+    [("y", FLOAT, ["N", 1, "H2", "W2"])],
+    [
+        constant("pads", [0, 0, 1, 0, 0, 0, 0, 1], np.int64),
+        constant("two", [2, 2], np.int64),
+        constant("keep", [1, 1], np.int64),
+        constant("sixteen", 16, np.int64),
+        constant("three", 3, np.float32),
+    ],
+)

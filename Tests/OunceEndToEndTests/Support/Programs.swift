@@ -103,6 +103,13 @@ final class RunningProgram {
 
     var errorSoFar: String { String(decoding: said("error"), as: UTF8.self) }
 
+    /// The most memory that it had at once so far, in bytes; 0 where it has ended.
+    var peakMemory: Int {
+        let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line?.split(separator: " ").compactMap { Int($0) }.first.map { $0 << 10 } ?? 0
+    }
+
     func send(_ signal: Int32) {
         if isRunning { kill(process, signal) }
     }

@@ -5,6 +5,9 @@ enum ONNXAttribute {
     case integer(Int)
     case integers([Int])
     case float(Float)
+    case floats([Float])
+    case string(String)
+    case strings([String])
 
     func proto(name: String) -> ONNXAttributeProto {
         var attribute = ONNXAttributeProto()
@@ -12,7 +15,10 @@ enum ONNXAttribute {
         switch self {
         case .float(let number): (attribute.f, attribute.type) = (number, 1)
         case .integer(let number): (attribute.i, attribute.type) = (Int64(number), 2)
+        case .string(let text): (attribute.s, attribute.type) = (FileBytes(Array(text.utf8)), 3)
+        case .floats(let numbers): (attribute.floats, attribute.type) = (numbers, 6)
         case .integers(let numbers): (attribute.ints, attribute.type) = (numbers.map { Int64($0) }, 7)
+        case .strings(let texts): (attribute.strings, attribute.type) = (texts.map { FileBytes(Array($0.utf8)) }, 8)
         }
         return attribute
     }

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import OunceGraph
 
 /// The ONNX form of one graph while it is made.
@@ -30,6 +29,7 @@ struct ONNXExport {
 
     let graph: Graph
     let isSymmetric: Bool
+    let opset: Int64
     let consumers: [ValueID: [Int]]
     /// Values on a grid in the graph that are written as floats.
     let unquantized: Set<ValueID>
@@ -45,8 +45,13 @@ struct ONNXExport {
     private var grids: [ValueID: [String]] = [:]
     /// Quantised values before their QuantizeLinear; exact where that changes no number.
     private var floats: [ValueID: (name: String, isExact: Bool)] = [:]
+    /// What recurrent layers give, before it is joined to the one value of the graph.
+    var recurrents: [ValueID: RecurrentParts] = [:]
+    /// Numbers and places that a TopK node gives, by what it reads.
+    var sorted: [String: [String]] = [:]
 
-    init(_ graph: Graph, isSymmetric: Bool) {
+    init(_ graph: Graph, isSymmetric: Bool, opset: Int64) {
+        self.opset = opset
         self.graph = graph
         self.isSymmetric = isSymmetric
         consumers = graph.consumers()
@@ -62,9 +67,29 @@ struct ONNXExport {
             orders[id] = order
             tensors[Key(id: id, form: .stored, order: order)] = graph[id].name
         }
-        for node in graph.nodes { try translate(node) }
+        try translateAll()
         try finishOutputs()
         return proto
+    }
+
+    /// Every node, or one error that names all nodes that ONNX cannot express.
+    private mutating func translateAll() throws(FormatError) {
+        var refused: [String] = []
+        for node in graph.nodes {
+            do throws(FormatError) {
+                try translate(node)
+            } catch {
+                guard error.code == .unsupported, refused.count < 1000, let output = node.outputs.first else {
+                    throw error
+                }
+                refused.append(error.message)
+                let rank = rank(output)
+                tensors[Key(id: output, form: .stored, order: Array(0..<rank))] = "refused"
+                tensors[Key(id: output, form: .real, order: Array(0..<rank))] = "refused"
+            }
+        }
+        guard !refused.isEmpty else { return }
+        throw FormatError(.unsupported, "ONNX has no form for:\n" + refused.joined(separator: "\n"))
     }
 
     // MARK: Values
@@ -130,12 +155,13 @@ struct ONNXExport {
         let name = graph[id].name
         let own = orders[id] ?? Array(graph[id].shape.dims.indices)
         if let constant = graph[id].constant {
-            guard let permuted = constant.permuted(key.order) else {
+            guard let permuted = constant.transposed(key.order) else {
                 throw FormatError(.invalidArgument, "\(name): \(key.order) is no order of its axes")
             }
             let stored = initializer(permuted, name: name)
             return key.form == .real ? try dequantize(stored, id, order: key.order) : stored
         }
+        if let parts = recurrents[id], key.order == own { return joined(parts, name: name) }
         if key.order == own {
             if key.form == .real { return try dequantize(try tensor(id, .stored, order: own), id, order: own) }
             guard let float = floats[id] else {
@@ -197,14 +223,21 @@ struct ONNXExport {
     mutating func emit(
         _ type: String, _ inputs: [String], name: String, output: String, _ attributes: [String: ONNXAttribute] = [:]
     ) -> String {
+        emit(type, inputs, name: name, outputs: [output], attributes)[0]
+    }
+
+    /// Adds a node and returns the names of its outputs; an empty one is left out.
+    mutating func emit(
+        _ type: String, _ inputs: [String], name: String, outputs: [String], _ attributes: [String: ONNXAttribute]
+    ) -> [String] {
         var node = ONNXNodeProto()
         node.opType = type
         node.name = Self.unique(name.isEmpty ? type : name, &nodeNames)
         node.input = inputs
-        node.output = [unique(output)]
+        node.output = outputs.map { $0.isEmpty ? "" : unique($0) }
         node.attribute = attributes.sorted { $0.key < $1.key }.map { $1.proto(name: $0) }
         proto.node.append(node)
-        return node.output[0]
+        return node.output
     }
 
     mutating func initializer(_ tensor: Tensor, name: String) -> String {
@@ -212,7 +245,7 @@ struct ONNXExport {
         initializer.name = unique(name)
         initializer.dims = tensor.shape.dims.map { Int64($0) }
         initializer.dataType = tensor.dtype.onnxCode
-        initializer.rawData = Data(tensor.bytes)
+        initializer.rawData = FileBytes(tensor.storage)
         proto.initializer.append(initializer)
         return initializer.name
     }
@@ -243,7 +276,7 @@ struct ONNXExport {
         for id in graph.outputs {
             let name = graph[id].name
             let current = try tensor(id, .stored, order: Array(graph[id].shape.dims.indices))
-            if names[current] == nil, proto.node.contains(where: { $0.output.first == current }) {
+            if names[current] == nil, proto.node.contains(where: { $0.output.contains(current) }) {
                 names[current] = name
             } else {
                 names[emit("Identity", [current], name: "\(name)_Identity", output: name)] = name

@@ -4,6 +4,9 @@ import OunceGraph
 extension ONNXExport {
     mutating func convolution(_ node: Node, _ x: ValueID, _ conv: Convolution) throws(FormatError) {
         let weights = try second(node)
+        guard numberType(x).isFloat else {
+            throw FormatError(.unsupported, "\(node.name): a convolution of \(graph[x].dtype) numbers without a scale")
+        }
         let order = Self.channelsFirst(rank(x))
         var inputs = [try tensor(x, order: order), try tensor(weights, order: order)]
         if let bias = try bias(node) { inputs.append(bias) }
@@ -45,7 +48,7 @@ extension ONNXExport {
     /// The weights `[O, K]` for an input whose K elements, of `shape`, were flattened in `order`.
     private mutating func columns(of id: ValueID, _ shape: Shape, _ order: [Int]) throws(FormatError) -> String {
         guard let constant = graph[id].constant,
-            let moved = constant.reshaped(Shape([constant.shape[0]] + shape.dims.dropFirst()))?.permuted(order)?
+            let moved = constant.reshaped(Shape([constant.shape[0]] + shape.dims.dropFirst()))?.transposed(order)?
                 .reshaped(constant.shape)
         else { throw FormatError(.invalidArgument, "\(graph[id].name) is not of \(shape)") }
         return try dequantize(initializer(moved, name: graph[id].name), id, order: [0, 1])
@@ -57,13 +60,8 @@ extension ONNXExport {
             "kernel_shape": .integers(pool.kernel), "strides": .integers(pool.strides),
             "pads": .integers(pool.padBefore + pool.padAfter),
         ]
-        let isDilated = pool.dilations.contains { $0 != 1 }
-        switch pool.kind {
-        case .max: if isDilated { attributes["dilations"] = .integers(pool.dilations) }
-        case .average:
-            guard !isDilated else {
-                throw FormatError(.unsupported, "\(node.name): opset 17 has no dilated average pooling")
-            }
+        if pool.dilations.contains(where: { $0 != 1 }) { attributes["dilations"] = .integers(pool.dilations) }
+        if pool.kind == .average {
             attributes["count_include_pad"] = .integer(pool.countIncludesPadding ? 1 : 0)
         }
         try finish(
@@ -98,7 +96,7 @@ extension ONNXExport {
         case .min: type = "ReduceMin"
         case .product: type = "ReduceProd"
         }
-        if reduction == .sum {
+        if reduction == .sum || opset >= 18 {
             inputs.append(integers(places, name: "\(node.name)_axes"))
             attributes["noop_with_empty_axes"] = .integer(1)
         } else if places.isEmpty {

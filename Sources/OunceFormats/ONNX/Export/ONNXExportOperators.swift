@@ -45,7 +45,31 @@ extension ONNXExport {
                 "Cast", [source], name: node.name, output: graph[output].name,
                 ["to": .integer(Int(dtype.onnxCode))])
             try define(output, as: cast, order: order(x))
-        default: throw FormatError(.unsupported, "\(node.name): \(node.op.name) cannot be written as ONNX yet")
+        case .compare(let comparison): try compare(node, x, comparison)
+        case .select: try select(node, x)
+        case .expand(let extents):
+            let shape = integers(extents, name: "\(node.name)_shape")
+            try finish(
+                node, "Expand", [try tensor(x, order: identity), shape], order: Array(0..<rank(output)))
+        case .reverse(let axes): try reverse(node, x, axes)
+        case .reverseSequence(let batchAxis, let timeAxis):
+            try reverseSequence(node, x, batchAxis: batchAxis, timeAxis: timeAxis)
+        case .gather(let gathering): try gather(node, x, gathering)
+        case .scatter(let scattering): try scatter(node, x, scattering)
+        case .argReduce(let reduction): try argReduce(node, x, reduction)
+        case .topK(let top): try topK(node, x, top)
+        case .cumulativeSum(let axis, let exclusive, let reverse):
+            let place = integer(try place(axis, of: x, node), name: "\(node.name)_axis")
+            try finish(
+                node, "CumSum", [try tensor(x, order: order(x)), place],
+                ["exclusive": .integer(exclusive ? 1 : 0), "reverse": .integer(reverse ? 1 : 0)], order: order(x))
+        case .poolIndices(let pool, let columnMajor): try poolIndices(node, x, pool, columnMajor: columnMajor)
+        case .resample(let axis): try resample(node, x, axis)
+        case .recurrent(let layer): try recurrent(node, x, layer)
+        case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut,
+            .quantizeAs, .roundToDynamicGrid, .integerLSTM:
+            throw FormatError(
+                .unsupported, "\(node.name): \(node.op.name) cannot be written as ONNX; export the model without it")
         }
     }
 
@@ -83,20 +107,9 @@ extension ONNXExport {
             return try define(output, as: made, isExact: movesNumbers(node), order: order)
         }
         let linear = emit(type, inputs, name: node.name, output: "\(name)_linear", attributes)
-        let (low, high) = activation.bounds
-        try define(output, as: clip(linear, low, high, name: "\(node.name)_activation", output: name), order: order)
-    }
-
-    /// A clamp of float32 numbers; an infinite bound is none.
-    mutating func clip(_ x: String, _ low: Float, _ high: Float, name: String, output: String) -> String {
-        if low == 0, high == .infinity { return emit("Relu", [x], name: name, output: output) }
-        var inputs = [x]
-        if low > -.infinity { inputs.append(scalar(low, name: "\(name)_min")) }
-        if high < .infinity {
-            if inputs.count == 1 { inputs.append("") }
-            inputs.append(scalar(high, name: "\(name)_max"))
-        }
-        return emit("Clip", inputs, name: name, output: output)
+        let clipped = try clip(
+            linear, activation.bounds, numberType(output), name: "\(node.name)_activation", output: name)
+        try define(output, as: clipped, order: order)
     }
 
     /// An operator of one input that works in any order of axes.
@@ -104,73 +117,6 @@ extension ONNXExport {
         _ node: Node, _ x: ValueID, _ type: String, _ attributes: [String: ONNXAttribute] = [:]
     ) throws(FormatError) {
         try finish(node, type, [try tensor(x, order: order(x))], attributes, order: order(x))
-    }
-
-    // MARK: Elementwise operators
-
-    private mutating func unary(_ node: Node, _ x: ValueID, _ op: UnaryOperator) throws(FormatError) {
-        switch op {
-        case .clip(let low, let high):
-            let output = node.outputs[0]
-            let source = try tensor(x, order: order(x))
-            let made = clip(source, low, high, name: node.name, output: graph[output].name)
-            try define(output, as: made, order: order(x))
-        case .leakyRelu(let slope): try inOrderOfInput(node, x, "LeakyRelu", ["alpha": .float(slope)])
-        case .sigmoid: try inOrderOfInput(node, x, "Sigmoid")
-        case .tanh: try inOrderOfInput(node, x, "Tanh")
-        case .exp: try inOrderOfInput(node, x, "Exp")
-        case .log: try inOrderOfInput(node, x, "Log")
-        case .sqrt: try inOrderOfInput(node, x, "Sqrt")
-        case .negate: try inOrderOfInput(node, x, "Neg")
-        case .abs: try inOrderOfInput(node, x, "Abs")
-        case .hardSwish: try inOrderOfInput(node, x, "HardSwish")
-        case .hardSigmoid(let alpha, let beta):
-            try inOrderOfInput(node, x, "HardSigmoid", ["alpha": .float(alpha), "beta": .float(beta)])
-        case .function(.expMinusOne):
-            throw FormatError(.unsupported, "\(node.name): \(op.name) cannot be written as ONNX yet")
-        // ONNX has the others under the same names.
-        case .function(let function):
-            try inOrderOfInput(node, x, function.name.prefix(1).uppercased() + function.name.dropFirst())
-        }
-    }
-
-    private mutating func binary(
-        _ node: Node, _ x: ValueID, _ op: BinaryOperator, _ activation: Activation
-    ) throws(FormatError) {
-        let operands = [x, try second(node)]
-        let rank = rank(node.outputs[0])
-        let identity = Array(0..<rank)
-        // The order of the first operand that has one of its own, unless another would have to gain axes for it.
-        var order = operands.map { self.order($0) }.first { $0.count == rank && $0 != identity } ?? identity
-        if operands.contains(where: { graph[$0].constant == nil && (1..<rank).contains(self.rank($0)) }) {
-            order = identity
-        }
-        var inputs: [String] = []
-        for id in operands { inputs.append(try operand(id, order)) }
-        let type: String
-        switch op {
-        case .add: type = "Add"
-        case .subtract: type = "Sub"
-        case .multiply: type = "Mul"
-        case .divide: type = "Div"
-        case .minimum: type = "Min"
-        case .maximum: type = "Max"
-        case .power: type = "Pow"
-        default: throw FormatError(.unsupported, "\(node.name): \(op) cannot be written as ONNX yet")
-        }
-        try finish(node, type, inputs, activation: activation, order: order)
-    }
-
-    /// An operand of an elementwise operator; a constant gains leading axes so that it can be permuted.
-    private mutating func operand(_ id: ValueID, _ order: [Int]) throws(FormatError) -> String {
-        let rank = rank(id)
-        if rank == order.count { return try tensor(id, order: order) }
-        if rank == 0 || order == Array(order.indices) { return try tensor(id, order: Array(0..<rank)) }
-        guard let constant = graph[id].constant, grid(id) == nil,
-            let wide = constant.reshaped(Shape([Int](repeating: 1, count: order.count - rank) + constant.shape.dims)),
-            let moved = wide.permuted(order)
-        else { throw FormatError(.unsupported, "\(graph[id].name) cannot be broadcast in another order of axes") }
-        return initializer(moved, name: graph[id].name)
     }
 
     /// A quantise node; in the order that a spatial operator behind it wants.

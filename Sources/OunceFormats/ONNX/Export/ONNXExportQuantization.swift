@@ -5,7 +5,7 @@ extension ONNXExport {
     mutating func quantize(_ tensor: String, _ id: ValueID, order: [Int]) throws(FormatError) -> String {
         let value = graph[id]
         guard let grid = grid(id), let zeroPoint = zeroPoint(grid, value.dtype), value.dtype != .int32 else {
-            throw FormatError(.unsupported, "\(value.name): ONNX of opset 17 quantises to int8 and uint8 only")
+            throw FormatError(.unsupported, "\(value.name): ONNX of opset \(opset) quantises to int8 and uint8 only")
         }
         guard !isSymmetric || grid.zeroPoints.allSatisfy({ $0 == 0 }) else {
             return try quantizeByArithmetic(tensor, value, grid)
@@ -98,11 +98,7 @@ extension ONNXExport {
 
     private func severalScales(_ value: Value) -> FormatError {
         FormatError(
-            .unsupported, "\(value.name): \(value.dtype) with a scale for each channel has no ONNX form of opset 17")
-    }
-
-    mutating func scalar(_ number: Float, name: String) -> String {
-        let list = Tensor([number])
-        return initializer(list.reshaped([]) ?? list, name: name)
+            .unsupported,
+            "\(value.name): \(value.dtype) with a scale for each channel has no ONNX form of opset \(opset)")
     }
 }

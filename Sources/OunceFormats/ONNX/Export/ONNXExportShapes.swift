@@ -30,9 +30,15 @@ extension ONNXExport {
     }
 
     mutating func slice(_ node: Node, _ x: ValueID, _ ranges: [SliceRange]) throws(FormatError) {
+        var ranges = ranges
         let order = order(x)
+        let source: String
+        if order.first == 0, let first = ranges.first, let part = recurrentSource(x, first) {
+            (source, ranges[0]) = part
+        } else {
+            source = try input(x, of: node, order)
+        }
         let cut = order.indices.filter { !ranges[order[$0]].isAll }
-        let source = try input(x, of: node, order)
         guard !cut.isEmpty else { return try finish(node, "Identity", [source], order: order) }
         let taken = cut.map { ranges[order[$0]] }
         let inputs = [
@@ -54,7 +60,7 @@ extension ONNXExport {
         if graph[x].dtype == .float32 || graph[x].encoding.affine != nil {
             inputs.append(scalar(value, name: "\(node.name)_value"))
         } else if value != 0 {
-            throw FormatError(.unsupported, "\(node.name): padding of \(graph[x].dtype) numbers with \(value)")
+            inputs.append(try scalar(value, graph[x].dtype, name: "\(node.name)_value"))
         }
         try finish(node, "Pad", inputs, order: order)
     }
