@@ -81,7 +81,8 @@ extension Graph {
         }
         let cuts = nodes.filter { if case .cut = $0.op { true } else { false } }.flatMap(\.outputs)
         let last = Set(outputs)
-        guard cuts.allSatisfy(last.contains), nodes.allSatisfy({ $0.inputs.allSatisfy { $0.map { !cuts.contains($0) } ?? true } })
+        guard cuts.allSatisfy(last.contains),
+            nodes.allSatisfy({ $0.inputs.allSatisfy { $0.map { !cuts.contains($0) } ?? true } })
         else { throw GraphError(.invalidStructure, at: name, "a value whose extent depends on the data is used") }
         for output in outputs where !defined.contains(output) {
             throw GraphError(.invalidStructure, at: name, "an output of the model is made by no node")

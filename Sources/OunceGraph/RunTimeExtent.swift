@@ -65,7 +65,8 @@ private struct RunTimeExtentRule {
         }
         guard only, let first else { return nil }
         switch op {
-        case .softmax(let axis), .batchNormalization(let axis, _): return x.normalized(axis: axis) == first ? nil : first
+        case .softmax(let axis), .batchNormalization(let axis, _):
+            return x.normalized(axis: axis) == first ? nil : first
         case .cumulativeSum(let axis, _, let reverse):
             return x.normalized(axis: axis) == first && reverse ? nil : first
         case .reduce(_, let axes, let keepDims):
@@ -132,7 +133,9 @@ private struct RunTimeExtentRule {
         let before = x.dims[..<axis].reduce(1, *)
         var product = 1
         for (place, extent) in output.dims.enumerated() {
-            if product == before, extent == x[axis], extent != 1 || x.dims[axis...].allSatisfy({ $0 == 1 }) { return place }
+            if product == before, extent == x[axis], extent != 1 || x.dims[axis...].allSatisfy({ $0 == 1 }) {
+                return place
+            }
             product *= extent
         }
         return nil

@@ -11,7 +11,7 @@ extension ShapeInference {
             return TensorType(x.dtype, Shape([x.shape[0], x.shape[1]] + places.shape.dims[1...axes]))
         case .roiAlign(let align):
             let (regions, images) = (try input(1), try input(2))
-            let sizes = [align.height, align.width, align.samplingRatio + 1]
+            let sizes = [align.height, align.width, align.samplingRatio &+ 1]
             guard x.shape.rank == 4, regions.shape.rank == 2, regions.shape[1] == 4, images.shape.rank == 1,
                 agree(images.shape[0], regions.shape[0]), images.dtype == .int64, x.dtype.isFloat,
                 regions.dtype.isFloat, sizes.allSatisfy({ (1...1 << 10).contains($0) }), align.scale.isFinite

@@ -255,11 +255,15 @@ import Testing
         let x = try NumPyFile.read(path: folder + "/cell_x.npy")
         let y = try NumPyFile.read(path: folder + "/cell_y0.npy")
         verifier.states = [("h", "h_next"), ("n", "n_next")]
-        #expect(verifier.verify(model: folder + "/cell.onnx", inputs: .ordered([x]), expected: .named([("y", y)])) == .passed)
+        #expect(
+            verifier.verify(model: folder + "/cell.onnx", inputs: .ordered([x]), expected: .named([("y", y)]))
+                == .passed)
         var wrong = y.floats()
         wrong[9] += 1
         let other = try Samples.tensor(wrong, y.shape)
-        guard case .failed(let reason) = verifier.verify(model: folder + "/cell.onnx", inputs: .ordered([x]), expected: .named([("y", other)]))
+        guard
+            case .failed(let reason) = verifier.verify(
+                model: folder + "/cell.onnx", inputs: .ordered([x]), expected: .named([("y", other)]))
         else {
             Issue.record("a wrong number passed")
             return

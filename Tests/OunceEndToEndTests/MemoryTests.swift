@@ -4,7 +4,7 @@ import Testing
 extension EndToEndTests {
     /// Loading a model takes at most 1.3 times its size and 16 MiB.
     @Suite(.serialized) struct MemoryTests {
-        private static let extent = 3072
+        private static let extent = 4096
 
         /// The most memory that the program had at once, as the kernel counts it, until shortly before its end.
         private func peak(_ arguments: [String]) throws -> Int {

@@ -11,6 +11,7 @@ struct GraphBuilder {
     private var budget: Int
     /// How many nodes may be made; a small file must not unroll into a huge graph.
     private let nodeLimit: Int
+    private var operatorCount = 0
     /// The values of which only the first slices along an axis count.
     var runTimeExtents: [ValueID: RunTimeExtent] = [:]
 
@@ -40,6 +41,14 @@ struct GraphBuilder {
                 of: op, inputs, inputs.map { $0.flatMap { runTimeExtents[$0] } }, output: graph[id].shape, node: name)
         } catch { throw .unsupported(error.message) }
         return id
+    }
+
+    /// Accounts for an operator that is about to be translated, also where it is computed at once and becomes no node.
+    mutating func countOperator() throws(ImportFailure) {
+        operatorCount += 1
+        guard operatorCount <= nodeLimit else {
+            throw .fatal(FormatError(.limit, "the model's loops and calls unfold into over \(nodeLimit) operators"))
+        }
     }
 
     mutating func constant(_ tensor: Tensor, name: String, encoding: Encoding = .plain) -> ValueID {
@@ -111,6 +120,20 @@ struct GraphBuilder {
             try graph.validate()
         } catch { throw FormatError(.corrupt, error.description) }
         return graph
+    }
+}
+
+extension Op {
+    /// Whether one number of the result takes many steps: on import such operators are not computed, since a few bytes of a
+    /// file could ask for hours.
+    var takesManySteps: Bool {
+        switch self {
+        case .conv, .fullyConnected, .matMul, .recurrent, .integerLSTM, .pool, .poolIndices, .resample, .sampleAt,
+            .roiAlign,
+            .treeEnsemble, .nonMaxSuppression, .determinant:
+            true
+        default: false
+        }
     }
 }
 

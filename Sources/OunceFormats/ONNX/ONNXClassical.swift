@@ -126,7 +126,9 @@ extension ONNXTranslation {
             throw .corrupt("keys and values differ in number")
         }
         node.ignore("default_string")
-        var absent = results.dtype.isFloat ? Double(node.float("default_float", default: 0)) : Double(node.int("default_int64", default: -1))
+        var absent =
+            results.dtype.isFloat
+            ? Double(node.float("default_float", default: 0)) : Double(node.int("default_int64", default: -1))
         if let tensor = node.attribute("default_tensor") { absent = try tensor.t.tensor().doubles().first ?? absent }
         let x = try cast(try value(node, 0), .float64)
         let column = try reshape(x, shape(x).dims.indices.map { .copy($0) } + [.literal(1)])
@@ -148,7 +150,8 @@ extension ONNXTranslation {
     mutating func linearRegression(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let x = try rows(node)
         let targets = node.int("targets", default: 1)
-        let scores = try linear(x, node.attribute("coefficients")?.floats, node.attribute("intercepts")?.floats, targets)
+        let scores = try linear(
+            x, node.attribute("coefficients")?.floats, node.attribute("intercepts")?.floats, targets)
         return .value(try transformed(scores, &node))
     }
 

@@ -31,7 +31,9 @@ extension ONNXTranslation {
     }
 
     mutating func fusedGemm(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
-        let parameters = ["activation_alpha", "activation_beta", "activation_gamma"].compactMap { node.attribute($0)?.f }
+        let parameters = ["activation_alpha", "activation_beta", "activation_gamma"].compactMap {
+            node.attribute($0)?.f
+        }
         let kept = attributes(
             &node, but: "activation", "activation_alpha", "activation_beta", "activation_gamma")
         return try fusedActivation(try run("Gemm", node.proto.input, kept, for: node), &node, parameters: parameters)
@@ -157,7 +159,8 @@ extension ONNXTranslation {
         let key = try slice(all, axis: 2, sizes[0], sizes[0] + sizes[1])
         let value = try slice(all, axis: 2, sizes[0] + sizes[1], nil)
         return .value(
-            try multiHead(query, key, value, heads, mask: try optionalValue(node, 3), bias: try optionalValue(node, 5), &node))
+            try multiHead(
+                query, key, value, heads, mask: try optionalValue(node, 3), bias: try optionalValue(node, 5), &node))
     }
 
     mutating func multiHeadAttention(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {

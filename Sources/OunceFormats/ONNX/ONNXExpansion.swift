@@ -204,7 +204,8 @@ extension ONNXTranslation {
     }
 
     private mutating func perDirection(_ x: ValueID) throws(ImportFailure) -> ValueID {
-        rank(x) == 2 ? try reshape(x, [.copy(0), .literal(1), .copy(1)]) : try reshape(x, [.copy(0), .literal(1), .literal(1)])
+        rank(x) == 2
+            ? try reshape(x, [.copy(0), .literal(1), .copy(1)]) : try reshape(x, [.copy(0), .literal(1), .literal(1)])
     }
 
     /// Weights of a few bits in blocks, as large language models have them: unpacked on import.

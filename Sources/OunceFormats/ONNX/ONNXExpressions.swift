@@ -7,12 +7,10 @@ extension ONNXTranslation {
     }
 
     mutating func make(_ op: Op, _ inputs: [ValueID?]) throws(ImportFailure) -> ValueID {
-        guard inputs.allSatisfy({ $0.map { builder.graph[$0].encoding == .plain } ?? true }) else {
-            throw .unsupported("it computes with quantised integers; put a DequantizeLinear in front of it")
-        }
+        let encoding = try encoding(of: op, inputs)
         let name = "\(location).\(op.name)"
         if let folded = try folded(op, inputs, name: name) { return folded }
-        return try builder.emit(op, inputs, name: name)
+        return try builder.emit(op, inputs, name: name, encoding: encoding)
     }
 
     /// The largest result that is computed on import.
@@ -40,11 +38,7 @@ extension ONNXTranslation {
         guard let count = output.shape.elementCount, count * output.dtype.byteSize <= Self.maximumFoldedBytes,
             tensors.allSatisfy({ ($0?.byteCount ?? 0) <= Self.maximumFoldedBytes })
         else { return nil }
-        // What takes many steps for one number is left to the run.
-        switch op {
-        case .conv, .fullyConnected, .matMul, .recurrent, .pool, .poolIndices, .resample: return nil
-        default: break
-        }
+        guard !op.takesManySteps else { return nil }
         guard let loop = GenericOperator(op, inputs: types, output: output), let result = loop.evaluate(tensors) else {
             return nil
         }

@@ -106,7 +106,12 @@ extension ONNXTranslation {
     mutating func matMulInteger(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let (x, weights) = (try centred(node, 0, zero: 2, column: 1), try centred(node, 1, zero: 3))
         guard let constant = builder.graph[weights].constant, constant.shape.rank == 2 else {
-            return .value(try make(.matMul, x, weights))
+            // Up to this depth the sums are exact in float32.
+            guard let depth = shape(x).dims.last, depth >= 0, depth <= 256, rank(weights) >= 2, rank(x) >= 2 else {
+                return .value(try make(.matMul, x, weights))
+            }
+            let product = try make(.matMul, try cast(x, .float32), try cast(weights, .float32))
+            return .value(try cast(product, .int32))
         }
         // Sums of small whole numbers are whole in float32 as well, where there are fast kernels.
         let product = try make(

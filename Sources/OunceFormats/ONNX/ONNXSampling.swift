@@ -129,7 +129,8 @@ extension ONNXTranslation {
         var made = Array(dims[..<2])
         for axis in window.kernel.indices {
             let padding = window.padding[axis]
-            made.append((dims[axis + 2] - 1) * window.strides[axis] + window.kernel[axis] - padding.before - padding.after)
+            made.append(
+                (dims[axis + 2] - 1) * window.strides[axis] + window.kernel[axis] - padding.before - padding.after)
         }
         guard made.allSatisfy({ $0 > 0 }), let count = Shape(made).elementCount else { throw .corrupt("its window") }
         let empty = try make(.expand([count]), try scalar(0, like: x))

@@ -42,7 +42,8 @@ extension ONNXTranslation {
 
     mutating func distinct(_ node: inout ONNXNode) throws(ImportFailure) -> ONNXBinding {
         let x = try value(node, 0)
-        let axis = try node.attribute("axis").map { (given) throws(ImportFailure) in try self.axis(Int(given.i), of: x) }
+        let axis = try node.attribute("axis").map { (given) throws(ImportFailure) in try self.axis(Int(given.i), of: x)
+        }
         let isSorted = node.int("sorted", default: 1) != 0
         guard shape(x).isStatic else {
             throw .unsupported("the extent of its result depends on an unknown one; export with fixed shapes")

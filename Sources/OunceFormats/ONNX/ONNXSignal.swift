@@ -140,7 +140,7 @@ extension ONNXTranslation {
         let code = node.int("output_datatype", default: 1)
         guard let dtype = DType(onnx: code) else { throw .unsupported("element type \(code) of ONNX") }
         guard (1...4096).contains(parameters[0]), (1...Double(ONNXNode.maximumSize)).contains(parameters[1]),
-            parameters[2] > 0, parameters[3] >= 0, parameters[4] >= parameters[3]
+            parameters.allSatisfy(\.isFinite), parameters[2] > 0, parameters[3] >= 0, parameters[4] >= parameters[3]
         else { throw .corrupt("\(parameters) are no bins, length, rate and frequencies") }
         let (bands, length) = (Int(parameters[0]), Int(parameters[1]))
         let bins = length / 2 + 1
@@ -149,7 +149,7 @@ extension ONNXTranslation {
         let step = (high - low) / Double(bands + 2)
         let edges = (0..<bands + 2).map { index -> Int in
             let frequency = 700 * (pow(10, (Double(index) * step + low) / 2595) - 1)
-            return Int(min((Double(length + 1) * frequency / parameters[2]).rounded(.down), 0x1p30))
+            return Int(max(-1, min((Double(length + 1) * frequency / parameters[2]).rounded(.down), 0x1p30)))
         }
         try builder.charge(8 * bins * bands)
         var weights = [Double](repeating: 0, count: bins * bands)

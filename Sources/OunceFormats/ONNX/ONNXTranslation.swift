@@ -207,6 +207,7 @@ struct ONNXTranslation {
     }
 
     mutating func run(_ node: inout ONNXNode) throws(ImportFailure) {
+        try builder.countOperator()
         if functions.contains(node.proto), !node.isStandard || Self.operators[node.proto.opType] == nil {
             return try call(node)
         }
@@ -360,16 +361,22 @@ struct ONNXTranslation {
     mutating func emit(
         _ op: Op, _ inputs: [ValueID?], _ node: ONNXNode, part: String? = nil
     ) throws(ImportFailure) -> ValueID {
-        var encoding = Encoding.plain
-        if let first = inputs.first.flatMap({ $0 }).map({ builder.graph[$0].encoding }), first.affine != nil {
-            guard op.movesNumbers, inputs.allSatisfy({ $0.map { builder.graph[$0].encoding } == first }) else {
-                throw .unsupported("it computes with quantised integers; put a DequantizeLinear in front of it")
-            }
-            encoding = try moved(first, by: op)
-        }
+        let encoding = try encoding(of: op, inputs)
         let name = part.map { "\(node.name).\($0)" } ?? node.name
         if let folded = try folded(op, inputs, name: name) { return folded }
         return try builder.emit(op, inputs, name: name, output: part == nil ? node.output : name, encoding: encoding)
+    }
+
+    /// The grid of what `op` makes of these inputs.
+    func encoding(of op: Op, _ inputs: [ValueID?]) throws(ImportFailure) -> Encoding {
+        let encodings = inputs.compactMap { $0.map { builder.graph[$0].encoding } }
+        guard let first = encodings.first, encodings.contains(where: { $0.affine != nil }) else { return .plain }
+        var agree = encodings.allSatisfy { $0 == first }
+        if case .gather = op { agree = encodings.dropFirst().allSatisfy { $0 == .plain } }
+        guard op.movesNumbers, agree else {
+            throw .unsupported("it computes with quantised integers; put a DequantizeLinear in front of it")
+        }
+        return try moved(first, by: op)
     }
 
     private func moved(_ encoding: Encoding, by op: Op) throws(ImportFailure) -> Encoding {

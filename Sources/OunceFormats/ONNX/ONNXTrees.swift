@@ -63,7 +63,9 @@ struct TreeTables {
             guard let rule = Self.rules[modes[index]] else { throw .unsupported("mode '\(modes[index])' of a tree") }
             let (a, b) = (Key(tree: trees[index], node: yes[index]), Key(tree: trees[index], node: no[index]))
             guard let a = places[a], let b = places[b] else { throw .corrupt("a branch of a tree leads nowhere") }
-            nodes.append([Int64(features[index]), Int64(rule.rawValue), a, b, index < tracks.count ? Int64(tracks[index]) : 0])
+            nodes.append([
+                Int64(features[index]), Int64(rule.rawValue), a, b, index < tracks.count ? Int64(tracks[index]) : 0,
+            ])
             limits.append(values[index])
         }
         var seen: Set<Int> = []

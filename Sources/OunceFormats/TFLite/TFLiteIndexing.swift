@@ -167,7 +167,11 @@ extension TFLiteTranslation {
 
     /// Whether row and column are the same, of the last two axes.
     private mutating func diagonal(_ rows: Int, _ columns: Int, _ op: TFLiteOperator) throws(ImportFailure) -> ValueID {
-        try compare(.equal, try integers(Array(0..<rows), [rows, 1]), try integers(Array(0..<columns), [1, columns]), op)
+        guard max(rows, columns) <= 1 << 15 else {
+            throw .unsupported("a diagonal of \(rows) by \(columns); convert without it")
+        }
+        let row = try integers(Array(0..<rows), [rows, 1])
+        return try compare(.equal, row, try integers(Array(0..<columns), [1, columns]), op)
     }
 
     mutating func matrixDiagonal(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {

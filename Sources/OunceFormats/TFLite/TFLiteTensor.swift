@@ -43,7 +43,7 @@ struct TFLiteTensor {
             throw .unsupported("'\(name)' holds \(Self.typeName(code)); convert to float32 or int8")
         }
         shape = Shape(try table.integers(4, as: Int32.self, limit: 8).map { Int($0) })
-        guard shape.elementCount != nil else { throw .corrupt("'\(name)' has the extents \(shape)") }
+        guard shape.elementCount != nil, shape.isBounded else { throw .corrupt("'\(name)' has the extents \(shape)") }
         isVariable = try table.flag(14)
         sparsity = try table.table(16)
         buffer = Int(try table.integer(8, as: UInt32.self))

@@ -155,6 +155,7 @@ struct TFLiteTranslation {
     }
 
     private mutating func run(_ op: TFLiteOperator) throws(ImportFailure) {
+        try builder.countOperator()
         guard !op.isCustom, let translate = Self.operators[op.name] else { throw Self.refusal(of: op) }
         var dependsOnMissing = false
         for input in op.inputs where input >= 0 {

@@ -57,7 +57,7 @@ extension TFLiteTranslation {
             constants.append(value?.constant)
             values.append(value)
         }
-        guard constants.allSatisfy({ ($0?.count ?? 0) <= Self.maximumFolded }),
+        guard !op.takesManySteps, constants.allSatisfy({ ($0?.count ?? 0) <= Self.maximumFolded }),
             constants.contains(where: { $0 != nil }),
             let type = try? builder.graph.inferType(of: op, inputs: values, node: name, encoding: .plain),
             let count = type.shape.elementCount, count <= Self.maximumFolded

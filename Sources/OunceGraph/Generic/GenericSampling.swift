@@ -210,7 +210,7 @@ extension GenericLoop {
                     steps += 1
                 }
                 let leaf = -1 - place
-                guard leaf >= 0, leaf + 1 < leaves.count else { continue }
+                guard leaf >= 0, leaf < leaves.count - 1 else { continue }
                 let (start, end) = (max(integer(leaves, leaf), 0), min(integer(leaves, leaf + 1), targets.count))
                 for entry in start..<max(start, end) {
                     let target = integer(targets, entry)
