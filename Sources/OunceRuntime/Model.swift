@@ -252,8 +252,9 @@ package final class Model: Sendable {
         } catch {
             throw RuntimeError(.invalidInput, error.description)
         }
-        let plan = try Plan(
-            graph: bound, isas: isas, options: options, weights: &state.weights)
+        var options = options
+        if !state.plans.isEmpty { options.selection = options.selection.whileServing }
+        let plan = try Plan(graph: bound, isas: isas, options: options, weights: &state.weights)
         if state.plans.count >= Self.maximumPlans {
             let dropped = state.plans.removeFirst()
             state.sessionBytes -= dropped.idle.reduce(0) { $0 + $1.byteCount }

@@ -10,6 +10,12 @@ package enum KernelSelection: Sendable, Hashable {
 
     /// A second for each model, nothing kept.
     package static let measured = KernelSelection.measured(seconds: 1, cacheDirectory: nil)
+
+    /// For plans that are made while others wait, for inputs of another shape: measures for a moment only.
+    var whileServing: KernelSelection {
+        guard case .measured(let seconds, let directory) = self else { return self }
+        return .measured(seconds: min(seconds, 0.02), cacheDirectory: directory)
+    }
 }
 
 /// What one kernel took for a step.
