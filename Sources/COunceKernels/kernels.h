@@ -23,6 +23,45 @@
         ounce_conv_s8_pairs_scratch, ounce_conv_tile_units
 #define HOW_CONV_S8_SINGLE \
     ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_SPARSE_PLAIN                                                                           \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
+        ounce_conv_s8_sparse_offsets_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE                                                                                \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
+        ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE_UNSIGNED                                                                                \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_unsigned_pack, 0, \
+        ounce_conv_s8_sparse_bytes_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_SPARSE_WORDS                                                                          \
+    ounce_conv_s8_sparse_supports, ounce_conv_s8_sparse_size, ounce_conv_s8_sparse_pack, 0, \
+        ounce_conv_s8_sparse_words_scratch, ounce_conv_sparse_units
+#define HOW_CONV_F32_SPARSE                                                                                  \
+    ounce_conv_f32_sparse_supports, ounce_conv_f32_sparse_size, ounce_conv_f32_sparse_pack, 0, \
+        ounce_conv_f32_sparse_scratch, ounce_conv_sparse_units
+#define HOW_CONV_S8_XNOR_PLAIN \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_plain_size, ounce_conv_s8_xnor_plain_pack, 0, \
+        ounce_conv_s8_xnor_plain_scratch, ounce_conv_pixels
+#define HOW_CONV_S8_XNOR_WORDS \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, 0, \
+        ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_XNOR_BYTES \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, 0, \
+        ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_XNOR_TABLE \
+    ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_table_size, ounce_conv_s8_xnor_table_pack, 0, \
+        ounce_conv_s8_xnor_table_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_W4 \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W4_UNSIGNED \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_unsigned_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W4_BIASED \
+    ounce_conv_s8_w4_supports, ounce_conv_s8_w4_size, ounce_conv_s8_w4_biased_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2 \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2_UNSIGNED \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_W2_BIASED \
+    ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_tile_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
@@ -46,42 +85,76 @@
 #define HOW_COPY NULL, NULL, NULL, 0, NULL, ounce_copy_units
 #define HOW_MATMUL NULL, NULL, NULL, 0, NULL, ounce_matmul_units
 
-size_t ounce_conv_f32_plain_size(const void *params);
+size_t ounce_conv_f32_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_plain_size(const void *params);
+size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_pixels(const void *params);
 bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_conv_f32_tile_size(const void *params);
+size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_dot_size(const void *params);
+size_t ounce_conv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_dot_unsigned_size(const void *params);
+size_t ounce_conv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_pairs_size(const void *params);
+size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_single_size(const void *params);
+size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_scratch(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
-size_t ounce_dwconv_f32_size(const void *params);
+bool ounce_conv_s8_sparse_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_sparse_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_sparse_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_sparse_bytes_scratch(const void *params);
+size_t ounce_conv_s8_sparse_words_scratch(const void *params);
+size_t ounce_conv_s8_sparse_offsets_scratch(const void *params);
+bool ounce_conv_f32_sparse_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_f32_sparse_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_f32_sparse_scratch(const void *params);
+int64_t ounce_conv_sparse_units(const void *params);
+bool ounce_conv_s8_xnor_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_xnor_plain_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_words_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_words_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_bytes_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_bytes_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_table_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_xnor_plain_scratch(const void *params);
+size_t ounce_conv_s8_xnor_bits_scratch(const void *params);
+size_t ounce_conv_s8_xnor_table_scratch(const void *params);
+void ounce_conv_s8_w4_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w4_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w4_biased_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_conv_s8_w4_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_w4_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_w2_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w2_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_w2_biased_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_conv_s8_w2_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);
 bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_dot_unsigned_size(const void *params);
+size_t ounce_dwconv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_unsigned_units(const void *params);
 void ounce_dwconv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_dwconv_s8_dot_size(const void *params);
+size_t ounce_dwconv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_units(const void *params);
 void ounce_dwconv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_dwconv_s8_pairs_size(const void *params);
+size_t ounce_dwconv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_pairs_scratch(const void *params);
 int64_t ounce_dwconv_s8_pairs_units(const void *params);
 void ounce_dwconv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 bool ounce_dwconv_s8_taps_supports(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_taps_size(const void *params);
+size_t ounce_dwconv_s8_taps_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_taps_scratch(const void *params);
 void ounce_dwconv_s8_taps_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_pool_units(const void *params);

@@ -8,7 +8,7 @@ extension DeviceProfile {
         case limited(width: Int?, features: Set<Feature>?)
 
         package enum Feature: String, Sendable, Hashable, CaseIterable {
-            case avx2, avxvnni, avx512vnni, neon, dotprod
+            case avx2, avxvnni, avx512vnni, avx512popcnt, neon, dotprod
         }
 
         static let widths = [0, 128, 256, 512]
@@ -29,7 +29,7 @@ extension DeviceProfile.SIMD.Feature {
         switch self {
         case .neon, .dotprod: 128
         case .avx2, .avxvnni: 256
-        case .avx512vnni: 512
+        case .avx512vnni, .avx512popcnt: 512
         }
     }
 
@@ -40,6 +40,7 @@ extension DeviceProfile.SIMD.Feature {
         switch self {
         case .avx2, .neon: [self]
         case .avxvnni, .avx512vnni: [.avx2, self]
+        case .avx512popcnt: [.avx2, .avx512vnni, self]
         case .dotprod: [.neon, self]
         }
     }

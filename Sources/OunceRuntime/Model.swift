@@ -21,11 +21,16 @@ package struct RuntimeOptions: Sendable, Hashable {
     package var threads: Int
     /// Most bytes that weights, plans and arenas may take together; nil is no limit.
     package var memoryLimit: Int?
+    package var selection: KernelSelection
 
-    package init(allowedISAs: Set<String>? = nil, threads: Int = 1, memoryLimit: Int? = nil) {
+    package init(
+        allowedISAs: Set<String>? = nil, threads: Int = 1, memoryLimit: Int? = nil,
+        selection: KernelSelection = .tableOrder
+    ) {
         self.allowedISAs = allowedISAs
         self.threads = threads
         self.memoryLimit = memoryLimit
+        self.selection = selection
     }
 }
 
@@ -247,9 +252,9 @@ package final class Model: Sendable {
         } catch {
             throw RuntimeError(.invalidInput, error.description)
         }
-        let plan = try Plan(
-            graph: bound, isas: isas, threads: options.threads, memoryLimit: options.memoryLimit,
-            weights: &state.weights)
+        var options = options
+        if !state.plans.isEmpty { options.selection = options.selection.whileServing }
+        let plan = try Plan(graph: bound, isas: isas, options: options, weights: &state.weights)
         if state.plans.count >= Self.maximumPlans {
             let dropped = state.plans.removeFirst()
             state.sessionBytes -= dropped.idle.reduce(0) { $0 + $1.byteCount }

@@ -1,3 +1,4 @@
+import Glibc
 import OunceConfig
 import OunceRuntime
 import OunceSystem
@@ -22,10 +23,17 @@ enum Device {
         try folder.map { try loader.recipes(in: $0) } ?? loader.shippedRecipes()
     }
 
-    static func options(_ profile: DeviceProfile, threads: Int?) -> RuntimeOptions {
+    /// - Parameter tuning: seconds to measure kernels; 0: the table's order decides.
+    static func options(_ profile: DeviceProfile, threads: Int?, tuning: Double = 1) -> RuntimeOptions {
         let allowed = profile.maxThreads(onlineCPUs: probe.onlineCores)
         return RuntimeOptions(
             allowedISAs: profile.allowedISAs, threads: max(1, min(threads ?? allowed, allowed)),
-            memoryLimit: profile.memory.bytes(ofTotal: probe.memoryBytes))
+            memoryLimit: profile.memory.bytes(ofTotal: probe.memoryBytes),
+            selection: tuning > 0 ? .measured(seconds: tuning, cacheDirectory: kernelCache) : .tableOrder)
+    }
+
+    /// Where measured kernel times are kept: `OUNCE_KERNEL_CACHE`, a folder; nil: nowhere.
+    private static var kernelCache: String? {
+        getenv("OUNCE_KERNEL_CACHE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 }

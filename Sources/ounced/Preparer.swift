@@ -7,10 +7,15 @@ enum Preparer {
     /// Runs of the first self-check whose median is the measured latency.
     private static let measuredRuns = 5
 
-    static func prepare(_ plan: ModelPlan, memoryLimit: Int?) throws(RuntimeError) -> ModelVersion {
+    /// Most time that goes into choosing kernels, once for each kind of step: the state folder keeps the results.
+    private static let measuringSeconds = 1.0
+
+    static func prepare(_ plan: ModelPlan, memoryLimit: Int?, kernelCache: String?) throws(RuntimeError) -> ModelVersion
+    {
         let artifact = try Artifact.open(path: plan.artifact)
         let options = RuntimeOptions(
-            allowedISAs: plan.identity.allowedISAs, threads: plan.identity.threads, memoryLimit: memoryLimit)
+            allowedISAs: plan.identity.allowedISAs, threads: plan.identity.threads, memoryLimit: memoryLimit,
+            selection: .measured(seconds: measuringSeconds, cacheDirectory: kernelCache))
         let model = try Model(graph: artifact.graph, options: options)
         try model.verify(artifact.selfChecks)
         return ModelVersion(

@@ -14,7 +14,8 @@ extension EndToEndTests {
         private func kernels(_ file: String, profile: String? = nil, isa: String? = nil) throws -> [String] {
             let result = try run(
                 Programs.ounce,
-                ["bench", file, "--layers", "--json", "--seconds", "0.01"] + (profile.map { ["--profile", $0] } ?? []),
+                ["bench", file, "--layers", "--json", "--seconds", "0.01", "--tune", "0"]
+                    + (profile.map { ["--profile", $0] } ?? []),
                 isa.map { ["OUNCE_ISA": $0] } ?? [:])
             #expect(result.status == 0, "\(result.error)")
             return (result.json["layers"] as? [[String: Any]] ?? []).compactMap { $0["kernel"] as? String }

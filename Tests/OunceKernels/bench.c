@@ -21,6 +21,7 @@ static void *aligned(size_t bytes) { return aligned_alloc(64, (bytes + 127) / 64
 typedef struct {
     const char *name;
     int in_c, out_c, h, w, k, stride, depthwise;
+    weights_kind kind;
 } shape;
 
 static void run_shape(const shape *sh, int is_float) {
@@ -33,8 +34,7 @@ static void run_shape(const shape *sh, int is_float) {
     const ounce_family family = sh->depthwise ? (is_float ? OUNCE_DWCONV_F32 : OUNCE_DWCONV_S8)
                                               : (is_float ? OUNCE_CONV_F32 : OUNCE_CONV_S8);
     step *s = make_conv_step(family, p);
-    int8_t *w = (int8_t *)(uintptr_t)s->weights.weights;
-    for (size_t i = 0; i < s->weight_bytes && !is_float; i++) w[i] = w[i] == -128 ? 0 : w[i];
+    set_weights(s, sh->kind);
     char *in = aligned(s->in_bytes[0] + OUNCE_SLACK), *out = aligned(s->out_bytes);
     memcpy(in, s->in[0], s->in_bytes[0]);
     const double operations = 2.0 * p.out_h * p.out_w * p.out_c * sh->k * sh->k * p.in_c / p.groups;
@@ -44,7 +44,8 @@ static void run_shape(const shape *sh, int is_float) {
         const ounce_kernel *k = &kernels[n];
         if (k->family != family || !(ounce_cpu_isas() & 1u << k->isa)) continue;
         if (k->supports && !k->supports(&s->p, &s->weights)) continue;
-        void *packed = aligned(k->packed_size(&s->p)), *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
+        void *packed = aligned(k->packed_size(&s->p, &s->weights));
+        void *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
         k->pack(&s->p, &s->weights, packed);
         const ounce_call call = {&s->p, packed, {in, NULL}, out, scratch};
         const int64_t units = k->units(&s->p);
@@ -98,13 +99,38 @@ void benchmark(void) {
         if (!is_conv((ounce_family)family)) run_family((ounce_family)family);
     }
     const shape shapes[] = {
-        {"1x1 64->64 25x5", 64, 64, 25, 5, 1, 1, 0},   {"3x3 16->16 32x32", 16, 16, 32, 32, 3, 1, 0},
-        {"3x3 3->16 32x32", 3, 16, 32, 32, 3, 1, 0},   {"3x3 64->64 8x8", 64, 64, 8, 8, 3, 1, 0},
-        {"1x1 128->256 3x3", 128, 256, 3, 3, 1, 1, 0}, {"1x1 16->32 24x24", 16, 32, 24, 24, 1, 1, 0},
-        {"FC 640->128", 640, 128, 1, 1, 1, 1, 0},      {"FC 128->128", 128, 128, 1, 1, 1, 1, 0},
-        {"dw 3x3 C=64 25x5", 64, 64, 25, 5, 3, 1, 1},  {"dw 3x3 C=8 48x48", 8, 8, 48, 48, 3, 1, 1},
-        {"dw 3x3/2 C=16 24x24", 16, 16, 24, 24, 3, 2, 1}, {"dw 3x3 C=128 6x6", 128, 128, 6, 6, 3, 1, 1},
-        {"dw 3x3 C=256 3x3", 256, 256, 3, 3, 3, 1, 1},
+        {"1x1 64->64 25x5", 64, 64, 25, 5, 1, 1, 0, WEIGHTS_ANY},
+        {"3x3 16->16 32x32", 16, 16, 32, 32, 3, 1, 0, WEIGHTS_ANY},
+        {"3x3 3->16 32x32", 3, 16, 32, 32, 3, 1, 0, WEIGHTS_ANY},
+        {"3x3 64->64 8x8", 64, 64, 8, 8, 3, 1, 0, WEIGHTS_ANY},
+        {"1x1 128->256 3x3", 128, 256, 3, 3, 1, 1, 0, WEIGHTS_ANY},
+        {"1x1 16->32 24x24", 16, 32, 24, 24, 1, 1, 0, WEIGHTS_ANY},
+        {"FC 640->128", 640, 128, 1, 1, 1, 1, 0, WEIGHTS_ANY},
+        {"FC 128->128", 128, 128, 1, 1, 1, 1, 0, WEIGHTS_ANY},
+        {"dw 3x3 C=64 25x5", 64, 64, 25, 5, 3, 1, 1, WEIGHTS_ANY},
+        {"dw 3x3 C=8 48x48", 8, 8, 48, 48, 3, 1, 1, WEIGHTS_ANY},
+        {"dw 3x3/2 C=16 24x24", 16, 16, 24, 24, 3, 2, 1, WEIGHTS_ANY},
+        {"dw 3x3 C=128 6x6", 128, 128, 6, 6, 3, 1, 1, WEIGHTS_ANY},
+        {"dw 3x3 C=256 3x3", 256, 256, 3, 3, 3, 1, 1, WEIGHTS_ANY},
+        // Layers of resnet32 and mnist with four of five 1x4 blocks zero.
+        {"3x3 16->16 32x32 sparse", 16, 16, 32, 32, 3, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"3x3 32->32 16x16 sparse", 32, 32, 16, 16, 3, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"3x3 64->64 8x8 sparse", 64, 64, 8, 8, 3, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"3x3 32->64/2 8x8 sparse", 32, 64, 8, 8, 3, 2, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"5x5 8->16 14x14 sparse", 8, 16, 14, 14, 5, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"1x1 64->64 25x5 sparse", 64, 64, 25, 5, 1, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"FC 640->128 sparse", 640, 128, 1, 1, 1, 1, 0, WEIGHTS_SPARSE_BLOCKS},
+        {"3x3 32->32 16x16 single", 32, 32, 16, 16, 3, 1, 0, WEIGHTS_SPARSE},
+        {"3x3 64->64 8x8 +-1", 64, 64, 8, 8, 3, 1, 0, WEIGHTS_1_BIT},
+        {"3x3 32->32 16x16 +-1", 32, 32, 16, 16, 3, 1, 0, WEIGHTS_1_BIT},
+        {"3x3 16->16 32x32 +-1", 16, 16, 32, 32, 3, 1, 0, WEIGHTS_1_BIT},
+        {"1x1 128->128 8x8 +-1", 128, 128, 8, 8, 1, 1, 0, WEIGHTS_1_BIT},
+        {"FC 1024->1024 +-1", 1024, 1024, 1, 1, 1, 1, 0, WEIGHTS_1_BIT},
+        {"FC 1024->1024 4 bits", 1024, 1024, 1, 1, 1, 1, 0, WEIGHTS_4_BITS},
+        {"FC 4096->4096 4 bits", 4096, 4096, 1, 1, 1, 1, 0, WEIGHTS_4_BITS},
+        {"FC 1024->1024 2 bits", 1024, 1024, 1, 1, 1, 1, 0, WEIGHTS_2_BITS},
+        {"FC 4096->4096 2 bits", 4096, 4096, 1, 1, 1, 1, 0, WEIGHTS_2_BITS},
+        {"3x3 32->32 16x16 4 bits", 32, 32, 16, 16, 3, 1, 0, WEIGHTS_4_BITS},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         run_shape(&shapes[i], 1);

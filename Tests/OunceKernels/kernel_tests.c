@@ -91,7 +91,7 @@ static int check(const ounce_kernel *k, const step *s, const char *expected, int
         if (s->in_bytes[i]) memcpy(in[i].data, s->in[i], s->in_bytes[i]);
         in[i].bytes = s->in_bytes[i];
     }
-    const size_t packed_bytes = k->packed_size ? k->packed_size(&s->p) : 0;
+    const size_t packed_bytes = k->packed_size ? k->packed_size(&s->p, &s->weights) : 0;
     const size_t scratch_bytes = k->scratch_size ? k->scratch_size(&s->p) : 0;
     guarded packed = guard(packed_bytes, 64, 1), scratch = guard(scratch_bytes, 64, 1);
     if (k->pack) k->pack(&s->p, &s->weights, packed.data);

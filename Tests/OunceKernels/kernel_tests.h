@@ -17,6 +17,7 @@ typedef struct {
         ounce_softmax_params softmax;
         ounce_quantize_params quantize;
         ounce_copy_params copy;
+        ounce_matmul_params matmul;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;
@@ -26,6 +27,18 @@ typedef struct {
     char text[200];
 } step;
 
+// Weights that some kernels are for: zero in most runs of four or one by one, of few bits, or of +-1 (then the inputs of an
+// int8 convolution are -1, 0 and 1).
+typedef enum {
+    WEIGHTS_ANY = 0,
+    WEIGHTS_SPARSE_BLOCKS,
+    WEIGHTS_SPARSE,
+    WEIGHTS_4_BITS,
+    WEIGHTS_2_BITS,
+    WEIGHTS_1_BIT,
+    WEIGHTS_KINDS
+} weights_kind;
+
 uint32_t random_bits(void);
 int random_int(int low, int high);  // both included
 float random_float(float low, float high);
@@ -33,6 +46,8 @@ float random_float(float low, float high);
 // A random step of the family, with operands. Freed by free_step.
 step *make_step(ounce_family family);
 step *make_conv_step(ounce_family family, ounce_conv_params p);
+// Replaces the weights, and inputs where the kind has some.
+void set_weights(step *s, weights_kind kind);
 void free_step(step *s);
 int is_conv(ounce_family family);
 

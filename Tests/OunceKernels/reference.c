@@ -170,6 +170,20 @@ static void copy(const step *s, char *out) {
     }
 }
 
+static void matmul(const step *s, float *out) {
+    const ounce_matmul_params *p = &s->p.matmul;
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t row = 0; row < p->m; row++)
+            for (int64_t column = 0; column < p->n; column++) {
+                float sum = 0;
+                for (int64_t i = 0; i < p->k; i++) {
+                    const float left = ((const float *)s->in[0])[p->offsets[2 * b] + row * p->k + i];
+                    sum = fmaf(left, ((const float *)s->in[1])[p->offsets[2 * b + 1] + i * p->n + column], sum);
+                }
+                out[(b * p->m + row) * p->n + column] = sum;
+            }
+}
+
 int reference(const step *s, void *out) {
     float *f = out;
     int8_t *q = out;
@@ -216,6 +230,7 @@ int reference(const step *s, void *out) {
         }
         return 1;
     case OUNCE_COPY: copy(s, out); return 1;
+    case OUNCE_MATMUL_F32: matmul(s, f); return 1;
     case OUNCE_FAMILY_COUNT: break;
     }
     return 0;
@@ -224,7 +239,7 @@ int reference(const step *s, void *out) {
 int has_float_output(const step *s) {
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
-           s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE;
+           s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_MATMUL_F32 || s->family == OUNCE_DEQUANTIZE;
 }
 
 static double logistic(double x) { return 1 / (1 + exp(-x)); }

@@ -42,6 +42,16 @@ static void random_encoding(int32_t *zero, int32_t *min, int32_t *max) {
     *max = random_int(0, 1) ? 127 : random_int(*min, 127);
 }
 
+// Zeros of both signs; sums that pass through -0.
+static void shape_float_weights(float *w, size_t weights, float *bias, size_t channels, float *in, size_t inputs) {
+    for (size_t i = 0; i < weights; i++) {
+        if (random_int(0, 9) < 7) w[i] = random_int(0, 19) ? 0.0f : -0.0f;
+    }
+    if (random_int(0, 3)) return;
+    for (size_t i = 0; i < channels; i++) bias[i] = random_int(0, 1) ? -0.0f : 0.0f;
+    for (size_t i = 0; i < inputs; i++) in[i] = random_int(0, 9) ? (random_int(0, 1) ? 0.0f : -0.0f) : -1e-42f;
+}
+
 step *make_conv_step(ounce_family family, ounce_conv_params p) {
     step *s = calloc(1, sizeof *s);
     s->family = family;
@@ -74,17 +84,50 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
     } else {
         s->in[0] = random_floats(in, 2, random_int(0, 9) == 0);
         void *bias = random_floats((size_t)p.out_c, 1, 0);
-        s->weights = (ounce_conv_weights){random_floats(weights, 1, 0), random_int(0, 4) ? bias : NULL, NULL};
+        float *w = random_floats(weights, 1, 0);
+        if (random_int(0, 1)) shape_float_weights(w, weights, bias, (size_t)p.out_c, s->in[0], in);
+        s->weights = (ounce_conv_weights){w, random_int(0, 4) ? bias : NULL, NULL};
         if (!s->weights.bias) free(bias);
         p.min = random_int(0, 1) ? 0 : -INFINITY;
         p.max = random_int(0, 1) ? 6 : INFINITY;
     }
     s->p.conv = p;
+    if (element == 1 && random_int(0, 1)) set_weights(s, (weights_kind)random_int(1, WEIGHTS_KINDS - 1));
     snprintf(s->text, sizeof s->text,
              "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d",
              p.batch, p.in_c, p.out_c, p.out_h, p.out_w, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.dilation_h,
              p.dilation_w, p.groups, p.in_pixel != p.in_c || p.out_pixel != p.out_c);
     return s;
+}
+
+void set_weights(step *s, weights_kind kind) {
+    const int is_int8 = is_int8_conv(s->family);
+    const size_t element = is_int8 ? 1 : 4, count = s->weight_bytes / element;
+    const size_t channel = count / (size_t)s->p.conv.out_c, run = kind == WEIGHTS_SPARSE_BLOCKS ? 4 : 1;
+    int8_t *w = (int8_t *)(uintptr_t)s->weights.weights;
+    if (is_int8) {
+        const int high = kind == WEIGHTS_4_BITS ? 7 : kind == WEIGHTS_2_BITS ? 1 : 127;
+        for (size_t i = 0; i < count; i++) w[i] = (int8_t)random_int(high == 127 ? -127 : -high - 1, high);
+        for (size_t i = 0; i < count && kind == WEIGHTS_1_BIT; i++) w[i] = random_int(0, 1) ? 1 : -1;
+        const int most = high == 127 || random_int(0, 1) ? 1 : 127 / (high + 1);
+        for (size_t i = 0, factor = 1; i < count; i++) {
+            if (i % channel % 32 == 0) factor = (size_t)random_int(1, most);
+            w[i] = (int8_t)(w[i] * (int)factor);
+        }
+    }
+    if (is_int8 && kind == WEIGHTS_1_BIT) {
+        const int low = random_int(0, 1) ? -1 : 0;
+        for (size_t i = 0; i < s->in_bytes[0]; i++) {
+            ((int8_t *)s->in[0])[i] = (int8_t)(random_int(0, 9) ? (random_int(0, 1) ? 1 : -1) : low);
+        }
+        s->p.conv.in_ternary = 1;
+    }
+    if (kind != WEIGHTS_SPARSE_BLOCKS && kind != WEIGHTS_SPARSE) return;
+    for (size_t i = 0; i < count;) {
+        const size_t end = (i % channel + run > channel ? channel - i % channel : run) + i;
+        if (random_int(0, 9) < 8) memset(w + i * element, 0, (end - i) * element);
+        i = end;
+    }
 }
 
 static void random_strides(int64_t channels, int64_t width, int64_t height, int gaps, int64_t *image, int64_t *row,
@@ -198,6 +241,24 @@ static void make_copy(step *s) {
     snprintf(s->text, sizeof s->text, "%d bytes, rank %d, fill %d", p.element_size, p.rank, p.fill_count > 0);
 }
 
+static void make_matmul(step *s) {
+    ounce_matmul_params p = {.batch = random_int(1, 4), .m = random_int(1, 40), .n = random_int(1, 90)};
+    p.k = random_int(1, 70);
+    const int64_t size[2] = {p.m * p.k, p.k * p.n};
+    int64_t *offsets = malloc((size_t)p.batch * 2 * sizeof *offsets);
+    const int shared[2] = {random_int(0, 3) == 0, random_int(0, 3) == 0};
+    for (int64_t i = 0; i < 2 * p.batch; i++) offsets[i] = shared[i % 2] ? 0 : i / 2 * size[i % 2];
+    p.offsets = offsets;
+    for (int k = 0; k < 2; k++) {
+        const size_t count = (size_t)(size[k] * p.batch);
+        s->in[k] = random_floats(count, 2, random_int(0, 9) == 0);
+        s->in_bytes[k] = count * 4;
+    }
+    s->out_bytes = (size_t)(p.batch * p.m * p.n) * 4;
+    s->p.matmul = p;
+    snprintf(s->text, sizeof s->text, "%d pairs, %dx%d by %d", (int)p.batch, (int)p.m, (int)p.k, (int)p.n);
+}
+
 static void make_quantize(step *s) {
     const size_t count = (size_t)random_int(1, 9000);
     const int channels = random_int(0, 1) ? 1 : random_int(1, 40);
@@ -226,6 +287,7 @@ step *make_step(ounce_family family) {
     case OUNCE_AVGPOOL_S8: make_pool(s); break;
     case OUNCE_BINARY_F32: make_binary(s); break;
     case OUNCE_COPY: make_copy(s); break;
+    case OUNCE_MATMUL_F32: make_matmul(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {
@@ -272,6 +334,7 @@ void free_step(step *s) {
     free((void *)(uintptr_t)s->weights.weights);
     free((void *)(uintptr_t)s->weights.bias);
     free((void *)(uintptr_t)s->weights.scale);
+    if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
     if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
         free((void *)(uintptr_t)s->p.quantize.scales);
         free((void *)(uintptr_t)s->p.quantize.zeros);

@@ -15,7 +15,8 @@ static geometry make_geometry(const ounce_conv_params *p) {
 
 int64_t ounce_conv_pixels(const void *params) { return ounce_conv_pixel_count(params); }
 
-size_t ounce_conv_f32_plain_size(const void *params) {
+size_t ounce_conv_f32_plain_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
     const ounce_conv_params *p = params;
     return (size_t)p->out_c * 4 * (1 + (size_t)make_geometry(p).weights_per_channel);
 }
@@ -51,7 +52,8 @@ static void conv_f32(const ounce_call *call, int64_t begin, int64_t end) {
     }
 }
 
-size_t ounce_conv_s8_plain_size(const void *params) {
+size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
     const ounce_conv_params *p = params;
     return (size_t)p->out_c * (8 + (size_t)make_geometry(p).weights_per_channel);
 }

@@ -11,7 +11,8 @@ int64_t ounce_conv_tile_units(const void *params) {
     return ounce_ceil_div(s.pixels, TILE_PIXELS) * s.blocks;
 }
 
-size_t ounce_conv_f32_tile_size(const void *params) {
+size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
     const conv_shape s = make_conv_shape(params);
     return (size_t)s.panels * f32_panel_bytes(&s);
 }
@@ -71,7 +72,8 @@ static void pack_s8(const ounce_conv_params *p, conv_shape s, const ounce_conv_w
 }
 
 #define S8_PACKING(name, shape, group, element, offset)                                                          \
-    size_t ounce_conv_s8_##name##_size(const void *params) {                                                     \
+    size_t ounce_conv_s8_##name##_size(const void *params, const ounce_conv_weights *weights) {                  \
+        (void)weights;                                                                                           \
         const conv_shape s = shape(make_conv_shape(params));                                                     \
         return (size_t)s.panels * s8_panel_bytes(&s, group, element);                                            \
     }                                                                                                            \

@@ -23,6 +23,7 @@ uint32_t ounce_cpu_isas(void) {
     if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4)) isas |= 1u << OUNCE_ISA_AVXVNNI;
     const uint32_t f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31, all = f | dq | bw | vl, vnni = 1u << 11;
     if ((features_b & all) == all && (features_c & vnni) && (state & zmm) == zmm) isas |= 1u << OUNCE_ISA_AVX512VNNI;
+    if ((isas & 1u << OUNCE_ISA_AVX512VNNI) && (features_c & 1u << 14)) isas |= 1u << OUNCE_ISA_AVX512POPCNT;
     return isas;
 }
 
@@ -47,11 +48,12 @@ void ounce_pause(void) { __asm__ volatile("" ::: "memory"); }
 #endif
 
 const char *ounce_isa_name(ounce_isa isa) {
-    static const char *const names[OUNCE_ISA_COUNT] = {"scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot"};
+    static const char *const names[OUNCE_ISA_COUNT] = {"scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt",
+                                                        "neon", "neondot"};
     return (unsigned)isa < OUNCE_ISA_COUNT ? names[isa] : "unknown";
 }
 
 int ounce_isa_width(ounce_isa isa) {
-    static const int widths[OUNCE_ISA_COUNT] = {0, 256, 256, 512, 128, 128};
+    static const int widths[OUNCE_ISA_COUNT] = {0, 256, 256, 512, 512, 128, 128};
     return (unsigned)isa < OUNCE_ISA_COUNT ? widths[isa] : 0;
 }

@@ -9,7 +9,8 @@ static int64_t lane_channel(const ounce_conv_params *p, int folded, int64_t lane
     return folded ? lane % p->out_c : lane < p->out_c ? lane : -1;
 }
 
-size_t ounce_dwconv_f32_size(const void *params) {
+size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
     const ounce_conv_params *p = params;
     return (size_t)ounce_ceil_div(p->out_c, OUNCE_LANES) * depthwise_f32_panel(p);
 }
@@ -41,7 +42,8 @@ bool ounce_dwconv_s8_taps_supports(const void *params, const ounce_conv_weights 
     return w != NULL;
 }
 
-size_t ounce_dwconv_s8_taps_size(const void *params) {
+size_t ounce_dwconv_s8_taps_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
     const ounce_conv_params *p = params;
     return (size_t)ounce_ceil_div(p->out_c, OUNCE_LANES) * depthwise_s8_panel(p);
 }

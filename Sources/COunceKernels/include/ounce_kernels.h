@@ -28,6 +28,7 @@ typedef enum {
     OUNCE_ISA_AVX2,        // AVX2 + FMA
     OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
     OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
+    OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ
     OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
     OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
     OUNCE_ISA_COUNT
@@ -35,7 +36,7 @@ typedef enum {
 
 // Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
 uint32_t ounce_cpu_isas(void);
-// "scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot".
+// "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "neon", "neondot".
 const char *ounce_isa_name(ounce_isa isa);
 // Vector width in bits (scalar: 0).
 int ounce_isa_width(ounce_isa isa);
@@ -81,6 +82,7 @@ typedef struct {
     int64_t out_image, out_row, out_pixel;
     float min, max;                             // float: clamp of the result
     int32_t in_zero, out_zero, out_min, out_max;  // int8: zero points, clamp of the quantised result
+    int32_t in_ternary;                           // int8: every input element is -1, 0 or 1
 } ounce_conv_params;
 
 // What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
@@ -209,8 +211,8 @@ typedef struct {
     ounce_isa isa;
     // Whether this kernel can do the step (NULL: always). `weights` is NULL for all families but depthwise s8.
     bool (*supports)(const void *params, const ounce_conv_weights *weights);
-    // Bytes of packed weights (NULL: packs nothing).
-    size_t (*packed_size)(const void *params);
+    // Bytes of packed weights (NULL: packs nothing); sparse kernels look at the weights.
+    size_t (*packed_size)(const void *params, const ounce_conv_weights *weights);
     void (*pack)(const void *params, const ounce_conv_weights *weights, void *packed);
     // A multiple of this many output channels can be packed by themselves, with out_c and the pointers of `weights`
     // changed for them; what comes of all, one after the other, is the same (0: all must be packed at once).

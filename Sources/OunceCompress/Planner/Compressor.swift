@@ -50,7 +50,7 @@ package struct CompressionRequest: Sendable {
         let allowed = profile.maxThreads(onlineCPUs: onlineCPUs)
         return RuntimeOptions(
             allowedISAs: profile.allowedISAs, threads: min(threads ?? allowed, allowed),
-            memoryLimit: profile.memory.bytes(ofTotal: totalMemory))
+            memoryLimit: profile.memory.bytes(ofTotal: totalMemory), selection: .measured)
     }
 }
 

@@ -80,6 +80,8 @@ private struct QuantizedGraphBuilder {
     let statistics: [ValueID: ActivationStatistics]
     let recipe: Quantization
     private var result: Graph
+    /// Values of the source that are -1, 0 or 1.
+    private var signs: Set<ValueID> = []
     /// For each value of the source, its float and its int8 form in the result.
     private var floats: [ValueID: ValueID] = [:]
     private var int8s: [ValueID: ValueID] = [:]
@@ -90,6 +92,11 @@ private struct QuantizedGraphBuilder {
         self.recipe = recipe
         result = Graph(name: source.name)
         result.initialStates = source.initialStates
+        for node in source.nodes {
+            guard let output = node.outputs.first, let x = node.inputs.first ?? nil else { continue }
+            if case .unary(.function(.sign)) = node.op { signs.insert(output) }
+            if QuantizePlan.keepsGrid(node.op), signs.contains(x) { signs.insert(output) }
+        }
         for input in source.inputs {
             let id = result.add(source[input])
             result.inputs.append(id)
@@ -134,9 +141,12 @@ private struct QuantizedGraphBuilder {
         return added
     }
 
+    /// Signs are stored as they are, so that kernels for them may run.
     private func grid(of id: ValueID) -> AffineQuantization {
-        statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
-            ?? AffineQuantization(scale: 1, zeroPoint: 0)
+        signs.contains(id)
+            ? AffineQuantization(scale: 1, zeroPoint: 0)
+            : statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
+                ?? AffineQuantization(scale: 1, zeroPoint: 0)
     }
 
     private mutating func append(

@@ -6,7 +6,7 @@ import OunceGraph
 ///
 /// Layout, little-endian: a header of 64 bytes (magic, version, header size, file size, SHA-256 of all that follows), a table
 /// of sections (kind, offset, length), then the sections: the graph, the self-checks, provenance and report as JSON, and the
-/// tensors' data, each tensor on a boundary of 64 bytes.
+/// tensors' data, each tensor on a boundary of 64 bytes, as it is or packed (`TensorPacking`).
 package struct Artifact: Sendable {
     package var graph: Graph
     package var provenance: Provenance
@@ -22,8 +22,8 @@ package struct Artifact: Sendable {
     }
 
     static let magic: [UInt8] = [0x4F, 0x55, 0x4E, 0x43, 0x45, 0x0D, 0x0A, 0x1A]
-    /// Version 2 has states. What has none is written as version 1, which every Ounce reads.
-    static let versions: ClosedRange<UInt32> = 1...2
+    /// Version 3 has packed tensors and says of each where it lies and how long it is.
+    static let version: UInt32 = 3
     static let headerSize = 64
 
     enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
@@ -95,7 +95,7 @@ extension Artifact {
         }
         var header = ByteWriter()
         for byte in Self.magic { header.put(byte) }
-        header.put(graph.initialStates.isEmpty ? Self.versions.lowerBound : Self.versions.upperBound)
+        header.put(Self.version)
         header.put(UInt32(Self.headerSize))
         header.put(UInt64(Self.headerSize + body.count))
         for byte in SHA256.hash(data: body) { header.put(byte) }
@@ -128,11 +128,9 @@ extension Artifact {
         guard bytes.count >= headerSize else { throw RuntimeError(.corrupt, "it ends within its header") }
         var header = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[magic.count..<headerSize]), what: "the header")
         let version = try header.integer(UInt32.self)
-        guard versions.contains(version) else {
+        guard version == Self.version else {
             throw RuntimeError(
-                .corrupt,
-                "it has version \(version), this Ounce reads versions \(versions.lowerBound) to "
-                    + "\(versions.upperBound); make it again")
+                .corrupt, "it has version \(version), this Ounce reads version \(Self.version); make it again")
         }
         guard try header.integer(UInt32.self) == headerSize else { throw header.damaged("its size") }
         guard try header.integer(UInt64.self) == UInt64(bytes.count) else {
@@ -159,7 +157,7 @@ extension Artifact {
             dataBytes.count >= TensorStorage.slack
         else { throw table.damaged("a section is missing") }
         let data = MappedData(bytes: dataBytes, owner: file)
-        let graph = try GraphCoding.decode(graphBytes, data: data, hasStates: version > 1)
+        let graph = try GraphCoding.decode(graphBytes, data: data)
         let parsed: Description
         do {
             parsed = try JSONDecoder().decode(Description.self, from: Data(description))
@@ -177,7 +175,7 @@ extension Artifact {
         var reader = ByteReader(bytes, what: "the self-check")
         return try reader.list(width: 8) { (reader: inout ByteReader) throws(RuntimeError) -> SelfCheck in
             func tensors(_ reader: inout ByteReader) throws(RuntimeError) -> [Tensor] {
-                try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
+                try reader.list(width: 22) { (reader: inout ByteReader) throws(RuntimeError) in
                     try GraphCoding.tensor(&reader, data: data)
                 }
             }

@@ -4,12 +4,12 @@ import OunceGraph
 struct DataSection {
     private(set) var bytes: [UInt8] = []
 
-    /// Appends the tensor's bytes and returns where they start.
-    mutating func append(_ tensor: Tensor) -> Int {
+    /// Appends a tensor's bytes and returns where they start.
+    mutating func append(_ content: some Collection<UInt8>) -> Int {
         let padding = (64 - bytes.count % 64) % 64
         bytes.append(contentsOf: [UInt8](repeating: 0, count: padding))
-        tensor.storage.withBytes { bytes.append(contentsOf: $0) }
-        return bytes.count - tensor.byteCount
+        bytes.append(contentsOf: content)
+        return bytes.count - content.count
     }
 
     /// Room for kernels to read past the last tensor.
@@ -44,16 +44,11 @@ enum GraphCoding {
         }
         writer.put(graph.inputs.map(\.index))
         writer.put(graph.outputs.map(\.index))
-        if !graph.initialStates.isEmpty {
-            writer.putList(graph.initialStates) { encode($1, to: &$0, data: &data) }
-        }
+        writer.putList(graph.initialStates) { encode($1, to: &$0, data: &data) }
         return writer.bytes
     }
 
-    /// - Parameter hasStates: whether the initial states stand at the end.
-    static func decode(
-        _ bytes: UnsafeRawBufferPointer, data: MappedData, hasStates: Bool
-    ) throws(RuntimeError) -> Graph {
+    static func decode(_ bytes: UnsafeRawBufferPointer, data: MappedData) throws(RuntimeError) -> Graph {
         var reader = ByteReader(bytes, what: "the graph")
         var graph = Graph(name: try reader.string())
         graph.values = try reader.list(width: 15) { (reader: inout ByteReader) throws(RuntimeError) -> Value in
@@ -80,10 +75,8 @@ enum GraphCoding {
         }
         for index in try reader.ints() { graph.inputs.append(try id(index, reader)) }
         for index in try reader.ints() { graph.outputs.append(try id(index, reader)) }
-        if hasStates {
-            graph.initialStates = try reader.list(width: 13) { (reader: inout ByteReader) throws(RuntimeError) in
-                try tensor(&reader, data: data)
-            }
+        graph.initialStates = try reader.list(width: 22) { (reader: inout ByteReader) throws(RuntimeError) in
+            try tensor(&reader, data: data)
         }
         guard reader.isAtEnd else { throw reader.damaged("there is more than the graph") }
         do {
@@ -99,19 +92,30 @@ enum GraphCoding {
     static func encode(_ tensor: Tensor, to writer: inout ByteWriter, data: inout DataSection) {
         writer.put(tensor.dtype.rawValue)
         writer.put(tensor.shape.dims)
-        writer.put(data.append(tensor))
+        let packed = TensorPacking.pack(tensor)
+        writer.put((packed?.packing ?? .raw).rawValue)
+        writer.put(packed?.bytes.count ?? tensor.byteCount)
+        writer.put(packed.map { data.append($0.bytes) } ?? tensor.storage.withBytes { data.append($0) })
     }
 
     static func tensor(_ reader: inout ByteReader, data: MappedData) throws(RuntimeError) -> Tensor {
         let dtype = try dtype(&reader)
         let shape = try shape(&reader)
-        let offset = try reader.int()
-        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count, offset % 64 == 0,
-            count * dtype.byteSize <= data.bytes.count - offset - TensorStorage.slack
+        let packing = try OpCoding.raw(TensorPacking.self, &reader)
+        let (length, offset) = (try reader.int(), try reader.int())
+        guard let count = shape.elementCount, offset >= 0, offset <= data.bytes.count, offset % 64 == 0, length >= 0,
+            length <= data.bytes.count - offset - TensorStorage.slack,
+            packing != .raw || length == count * dtype.byteSize
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
-        let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + count * dtype.byteSize)])
-        let storage = TensorStorage(
-            referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
+        let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + length)])
+        let unpacked = packing == .raw ? nil : packing.unpacked(bytes, dtype: dtype, shape: shape)
+        guard packing == .raw || unpacked != nil else {
+            throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) is not packed as it says")
+        }
+        let storage =
+            unpacked
+            ?? TensorStorage(
+                referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

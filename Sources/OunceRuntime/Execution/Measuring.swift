@@ -33,6 +33,8 @@ package struct StepTiming: Sendable {
     package var threads: Int
     package var macs: Int
     package var medianMilliseconds: Double
+    /// What the candidate kernels took when this one was chosen, fastest first; empty where the table's order decided.
+    package var candidates: [KernelTiming] = []
 }
 
 extension Model {
@@ -90,7 +92,8 @@ extension Model {
             return zip(session.plan.steps, samples).map { step, samples in
                 StepTiming(
                     node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs,
-                    medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds)
+                    medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds,
+                    candidates: step.timings)
             }
         }
     }

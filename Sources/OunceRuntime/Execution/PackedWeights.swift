@@ -31,7 +31,7 @@ final class PackedWeights: Sendable {
             let end = min(first + step, channels)
             part.out_c = Int32(end - first)
             source.withPointers(channels: first..<end) { pack(&part, $0, start + place) }
-            place += Int(clamping: size(&part))
+            place += Int(clamping: size(&part, nil))
         }
     }
 }

@@ -14,6 +14,8 @@ struct PlannedStep: Sendable {
     /// Threads that it is split over.
     let threads: Int
     let macs: Int
+    /// What candidate kernels took where they were measured, fastest first.
+    var timings: [KernelTiming] = []
 }
 
 /// A model prepared for one set of input shapes: immutable, shared by the sessions that run it.
@@ -40,23 +42,26 @@ final class Plan: Sendable {
     /// - Parameter graph: with static shapes.
     /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
     init(
-        graph: Graph, isas: InstructionSets, threads: Int, memoryLimit: Int?, weights: inout [String: PackedWeights]
+        graph: Graph, isas: InstructionSets, options: RuntimeOptions, weights: inout [String: PackedWeights]
     ) throws(RuntimeError) {
         let lowering = try Lowering(graph)
         var buffers = lowering.buffers
         guard let arena = MemoryPlanner.plan(&buffers) else {
             throw RuntimeError(.memory, "the tensors of this model do not fit an address space")
         }
-        self.threads = max(1, min(threads, ThreadPool.maximumThreads))
+        let memoryLimit = options.memoryLimit
+        threads = max(1, min(options.threads, ThreadPool.maximumThreads))
         try Self.check(arena, limit: memoryLimit, what: "intermediate tensors")
         var scratch = 0
         var planned: [PlannedStep] = []
+        var tuner = KernelTuner(options.selection)
         for step in lowering.steps {
             planned.append(
                 try Self.plan(
-                    step, isas: isas, threads: self.threads, memoryLimit: memoryLimit, weights: &weights,
-                    scratch: &scratch))
+                    step, isas: isas, threads: threads, memoryLimit: memoryLimit, buffers: buffers, tuner: &tuner,
+                    weights: &weights, scratch: &scratch))
         }
+        tuner.finish()
         steps = planned
         self.buffers = buffers
         arenaBytes = arena
@@ -70,7 +75,7 @@ final class Plan: Sendable {
         stateOutputBuffers = lowering.outputBuffers.suffix(states)
         try Self.checkStates(graph)
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
-        try Self.check(arena + packed + scratchBytes * self.threads, limit: memoryLimit, what: "weights and tensors")
+        try Self.check(arena + packed + scratchBytes * threads, limit: memoryLimit, what: "weights and tensors")
     }
 
     /// What a run stores is what the next one reads.
@@ -95,8 +100,8 @@ final class Plan: Sendable {
     }
 
     private static func plan(
-        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?,
-        weights: inout [String: PackedWeights], scratch: inout Int
+        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
+        tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
         func split(_ units: Int) -> Int {
             max(1, min(threads, units, step.cost / minimumCostPerThread))
@@ -108,23 +113,39 @@ final class Plan: Sendable {
                 inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
-            let kernels = KernelTable.candidates(family, params: params, weights: step.weights, isas: isas)
-            guard let kernel = kernels.last, let run = kernel.entry.pointee.run,
-                let units = kernel.entry.pointee.units
-            else {
+            let kernels = KernelTable.candidates(
+                family, params: params, weights: step.weights, isas: isas, variants: tuner.wantsVariants)
+            guard let preferred = kernels.last else {
                 throw RuntimeError(
                     .unsupported,
                     "\(step.node): no kernel of \(String(cString: ounce_family_name(family))) takes this step")
             }
+            let choice = tuner.choose(
+                step, among: kernels, preferred: preferred, inputBytes: byteCount(of: step.inputs.first, buffers),
+                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
+            let kernel = choice.kernel
+            guard let run = kernel.entry.pointee.run, let units = kernel.entry.pointee.units else {
+                throw RuntimeError(.unsupported, "\(step.node): the kernel \(kernel.name) is incomplete")
+            }
             var packed: PackedWeights?
             if let stepWeights = step.weights {
+                if let known = choice.packed { weights["\(step.packingKey) \(kernel.name)"] = known }
                 packed = try pack(step, stepWeights, kernel, limit: memoryLimit, into: &weights)
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
             let count = Int(clamping: units(params))
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs)
+                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs,
+                timings: choice.timings)
+        }
+    }
+
+    private static func byteCount(of operand: Operand??, _ buffers: [PlannedBuffer]) -> Int {
+        switch operand ?? nil {
+        case .buffer(let index): buffers[index].byteCount
+        case .constant(let tensor): tensor.byteCount
+        case nil: 0
         }
     }
 
@@ -135,7 +156,7 @@ final class Plan: Sendable {
         guard let size = kernel.entry.pointee.packed_size else { return nil }
         let key = "\(step.packingKey) \(kernel.name)"
         if let known = weights[key] { return known }
-        let bytes = Int(clamping: size(step.parameters.pointer))
+        let bytes = Int(clamping: source.withPointers { size(step.parameters.pointer, $0) })
         try check(bytes, limit: limit, what: "the weights of \(step.node)")
         let packed = PackedWeights(byteCount: bytes)
         packed.fill(from: source, kernel, parameters: step.parameters.pointer)

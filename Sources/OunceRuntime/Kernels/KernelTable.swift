@@ -22,12 +22,16 @@ package enum KernelTable {
         all.filter { $0.entry.pointee.family.rawValue == family }
     }
 
+    /// Weights larger than this are not looked at where that would make a copy of them.
+    private static let largestCopy = 8 << 20
+
     /// The kernels that can do this step here, the preferred one last.
+    ///
+    /// - Parameter variants: also those for weights of some kind, which have to be looked at.
     static func candidates(
-        _ family: ounce_family, params: UnsafeRawPointer, weights: StepWeights?, isas: InstructionSets
+        _ family: ounce_family, params: UnsafeRawPointer, weights: StepWeights?, isas: InstructionSets, variants: Bool
     ) -> [Kernel] {
-        // Only kernels of depthwise convolutions look at weights; others may be large.
-        if let weights, family == OUNCE_DWCONV_S8 {
+        if let weights, family == OUNCE_DWCONV_S8 || (variants && weights.weights.byteCount <= largestCopy) {
             return weights.withPointers { supporting(family, params: params, weights: $0, isas: isas) }
         }
         return supporting(family, params: params, weights: nil, isas: isas)

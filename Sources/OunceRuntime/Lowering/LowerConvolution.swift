@@ -120,6 +120,7 @@ extension Lowering {
                 throw RuntimeError(.unsupported, "the bias of an int8 convolution must be int32")
             }
             parameters.in_zero = input.zeroPoint
+            parameters.in_ternary = ternary.contains(try self.input(node, 0)) ? 1 : 0
             parameters.out_zero = result.zeroPoint
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(activation, result)
             var scales: [Float] = []

@@ -18,6 +18,7 @@ struct OutputCut: Sendable {
 /// dequantise, float, quantise: the same bits everywhere, because each part gives them.
 struct Lowering {
     let graph: Graph
+    let ternary: TernaryValues
     private(set) var steps: [LoweredStep] = []
     private(set) var buffers: [PlannedBuffer] = []
     /// The buffer of each value that is made at run time. Reshapes share one.
@@ -30,6 +31,7 @@ struct Lowering {
     /// - Throws: `.unsupported` with every node that cannot run, by name.
     init(_ graph: Graph) throws(RuntimeError) {
         self.graph = graph
+        ternary = TernaryValues(graph)
         for input in graph.inputs {
             let index = newBuffer(byteCount: byteCount(input))
             bufferOf[input] = index

@@ -21,6 +21,7 @@ struct Bench: ParsableCommand {
         var macs: Int
         var medianMs: Double
         var share: Double
+        var candidates: [KernelTiming]
     }
 
     struct Result: Encodable {
@@ -49,7 +50,8 @@ struct Bench: ParsableCommand {
             let table = steps.map {
                 Layer(
                     node: $0.node, kernel: $0.kernel, threads: $0.threads, macs: $0.macs,
-                    medianMs: $0.medianMilliseconds, share: total > 0 ? $0.medianMilliseconds / total : 0)
+                    medianMs: $0.medianMilliseconds, share: total > 0 ? $0.medianMilliseconds / total : 0,
+                    candidates: $0.candidates)
             }
             let result = Result(
                 medianMs: latency.medianMilliseconds, p10Ms: latency.p10Milliseconds,
@@ -71,12 +73,14 @@ struct Bench: ParsableCommand {
         )
         guard let layers = result.layers else { return }
         print()
-        var table = Table(header: ["step", "kernel", "threads", "MACs", "time", "share", "GOP/s"])
+        var table = Table(header: ["step", "kernel", "threads", "MACs", "time", "share", "GOP/s", "measured against"])
         for layer in layers {
             table.add([
                 String(layer.node.suffix(48)), layer.kernel, "\(layer.threads)", Text.count(layer.macs),
                 Text.milliseconds(layer.medianMs), Text.number(layer.share * 100, 1) + " %",
                 layer.macs > 0 ? Text.number(Double(2 * layer.macs) / (layer.medianMs * 1e6), 1) : "",
+                layer.candidates.dropFirst().map { "\($0.kernel) \(Text.milliseconds($0.microseconds / 1e3))" }
+                    .joined(separator: ", "),
             ])
         }
         table.write()

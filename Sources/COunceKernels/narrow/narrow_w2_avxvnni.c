@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#define NARROW_BITS 2
+#define NARROW_SUFFIX _w2
+#include "narrow_avxvnni.h"
+#endif

@@ -1,0 +1,154 @@
+import OunceGraph
+
+/// How a tensor's bytes are stored in an artifact: as they are, mapped when the file is opened, or smaller where the
+/// content allows it, unpacked then. Nothing is lost: what kind of numbers they are is read off the numbers.
+package enum TensorPacking: UInt8, CaseIterable {
+    case raw = 0
+    /// int8 of -1 and 1: a bit for each, 1 for -1.
+    case signs = 1
+    /// int8 as small numbers of four or two bits times a factor for each group of up to 32 along the last axis: a byte for
+    /// each group, then the numbers, in two's complement, lowest bits first.
+    case groups4 = 2
+    case groups2 = 3
+    /// Pieces of one or four bytes, most of them zero: a bit for each, then those that are not zero.
+    case sparse1 = 4
+    case sparse4 = 5
+
+    static let group = 32
+    /// Packing has to leave at most this share of the bytes, or they are mapped as they are.
+    private static let worthwhile = 0.9
+
+    /// The smallest form, and how it is packed.
+    package static func pack(_ tensor: Tensor) -> (packing: TensorPacking, bytes: [UInt8])? {
+        guard tensor.byteCount >= 256 else { return nil }
+        var best: (packing: TensorPacking, bytes: [UInt8])?
+        for packing in allCases where packing != .raw {
+            guard let bytes = packing.packed(tensor), bytes.count < best?.bytes.count ?? .max else { continue }
+            best = (packing, bytes)
+        }
+        return best.flatMap { Double($0.bytes.count) <= Double(tensor.byteCount) * worthwhile ? $0 : nil }
+    }
+
+    /// nil where the content does not allow it.
+    private func packed(_ tensor: Tensor) -> [UInt8]? {
+        switch self {
+        case .raw: nil
+        case .signs: tensor.elements(Int8.self).flatMap(Self.packSigns)
+        case .groups4: tensor.elements(Int8.self).flatMap { packGroups($0, row: tensor.shape.dims.last ?? 1) }
+        case .groups2: tensor.elements(Int8.self).flatMap { packGroups($0, row: tensor.shape.dims.last ?? 1) }
+        case .sparse1: Self.packSparse(tensor.bytes, piece: 1)
+        case .sparse4: Self.packSparse(tensor.bytes, piece: 4)
+        }
+    }
+
+    /// The tensor's bytes; nil where `bytes` is not as long as it must be or holds what packing never writes.
+    package func unpacked(_ bytes: UnsafeRawBufferPointer, dtype: DType, shape: Shape) -> TensorStorage? {
+        guard let count = shape.elementCount, self != .raw else { return nil }
+        if self != .sparse1, self != .sparse4, dtype != .int8 { return nil }
+        let byteCount = count * dtype.byteSize
+        switch self {
+        case .raw: return nil
+        case .signs:
+            guard bytes.count == (count + 7) / 8 else { return nil }
+            return TensorStorage(byteCount: byteCount) { to in
+                for index in 0..<count { to[index] = bytes[index / 8] >> UInt8(index % 8) & 1 == 0 ? 1 : 0xFF }
+            }
+        case .groups4, .groups2: return unpackGroups(bytes, count: count, row: shape.dims.last ?? 1)
+        case .sparse1: return Self.unpackSparse(bytes, byteCount: byteCount, piece: 1)
+        case .sparse4: return Self.unpackSparse(bytes, byteCount: byteCount, piece: 4)
+        }
+    }
+
+    // MARK: Signs
+
+    private static func packSigns(_ values: [Int8]) -> [UInt8]? {
+        guard values.allSatisfy({ $0 == 1 || $0 == -1 }) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: (values.count + 7) / 8)
+        for (index, value) in values.enumerated() where value < 0 { bytes[index / 8] |= 1 << UInt8(index % 8) }
+        return bytes
+    }
+
+    // MARK: Groups
+
+    private var bits: Int { self == .groups4 ? 4 : 2 }
+
+    /// The groups of a tensor whose rows are `row` long, as ranges of elements.
+    private static func groups(_ count: Int, row: Int) -> [Range<Int>] {
+        guard row > 0 else { return [] }
+        return stride(from: 0, to: count, by: row).flatMap { start in
+            stride(from: start, to: start + row, by: group).map { $0..<min($0 + group, start + row) }
+        }
+    }
+
+    private func packGroups(_ values: [Int8], row: Int) -> [UInt8]? {
+        let (low, high) = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        let groups = Self.groups(values.count, row: row)
+        var bytes = [UInt8](repeating: 0, count: groups.count + (values.count * bits + 7) / 8)
+        for (number, range) in groups.enumerated() {
+            let factor = values[range].reduce(0) { Self.greatestDivisor($0, Int($1.magnitude)) }
+            bytes[number] = UInt8(clamping: factor)
+            for index in range {
+                let small = factor == 0 ? 0 : Int(values[index]) / factor
+                guard (low...high).contains(small), factor <= 127 else { return nil }
+                let place = index * bits
+                let field = UInt8(truncatingIfNeeded: small & (1 << bits - 1))
+                bytes[groups.count + place / 8] |= field << UInt8(place % 8)
+            }
+        }
+        return bytes
+    }
+
+    private static func greatestDivisor(_ a: Int, _ b: Int) -> Int {
+        var (a, b) = (a, b)
+        while b != 0 { (a, b) = (b, a % b) }
+        return a
+    }
+
+    private func unpackGroups(_ bytes: UnsafeRawBufferPointer, count: Int, row: Int) -> TensorStorage? {
+        guard row > 0 else { return nil }
+        let perRow = (row + Self.group - 1) / Self.group
+        let groups = count / row * perRow
+        guard bytes.count == groups + (count * bits + 7) / 8 else { return nil }
+        return TensorStorage(byteCount: count) { to in
+            for index in 0..<count {
+                let place = index * bits
+                let raw = Int(bytes[groups + place / 8] >> UInt8(place % 8)) & (1 << bits - 1)
+                let small = raw >= 1 << (bits - 1) ? raw - 1 << bits : raw
+                let factor = Int(bytes[index / row * perRow + index % row / Self.group])
+                to[index] = UInt8(truncatingIfNeeded: small &* factor)
+            }
+        }
+    }
+
+    // MARK: Zeros
+
+    private static func packSparse(_ bytes: UnsafeRawBufferPointer, piece: Int) -> [UInt8]? {
+        let pieces = bytes.count / piece
+        guard pieces * piece == bytes.count else { return nil }
+        var map = [UInt8](repeating: 0, count: (pieces + 7) / 8)
+        var kept: [UInt8] = []
+        for index in 0..<pieces {
+            let range = (index * piece)..<((index + 1) * piece)
+            guard bytes[range].contains(where: { $0 != 0 }) else { continue }
+            map[index / 8] |= 1 << UInt8(index % 8)
+            kept.append(contentsOf: bytes[range])
+            if kept.count >= bytes.count { return nil }
+        }
+        return map + kept
+    }
+
+    private static func unpackSparse(_ bytes: UnsafeRawBufferPointer, byteCount: Int, piece: Int) -> TensorStorage? {
+        let pieces = byteCount / piece
+        let map = (pieces + 7) / 8
+        guard pieces * piece == byteCount, bytes.count >= map else { return nil }
+        let kept = bytes[..<map].reduce(0) { $0 + $1.nonzeroBitCount }
+        guard bytes.count == map + kept * piece else { return nil }
+        return TensorStorage(byteCount: byteCount) { to in
+            var next = map
+            for index in 0..<pieces where bytes[index / 8] >> UInt8(index % 8) & 1 != 0 {
+                for byte in 0..<piece { to[index * piece + byte] = bytes[next + byte] }
+                next += piece
+            }
+        }
+    }
+}
