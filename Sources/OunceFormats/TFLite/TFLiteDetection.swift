@@ -27,7 +27,8 @@ struct TFLiteDetection {
         (overlap, leastScore) = (float("nms_iou_threshold"), float("nms_score_threshold"))
         scales = ["y_scale", "x_scale", "h_scale", "w_scale"].map(float)
         isByClass = (options.integer("use_regular_nms") ?? 0) != 0
-        guard (1...1 << 16).contains(limit), (1...1 << 10).contains(classesPerBox), limitPerClass > 0,
+        guard (1...1 << 16).contains(limit), (1...1 << 10).contains(classesPerBox), limit * classesPerBox <= 1 << 20,
+            limitPerClass > 0,
             (1...1 << 16).contains(classes), !overlap.isNaN, !leastScore.isNaN,
             scales.allSatisfy({ $0.isFinite && $0 != 0 })
         else { throw .corrupt("TFLite_Detection_PostProcess: its options are missing or out of range") }
