@@ -19,7 +19,7 @@ final class KernelRun {
             throw TrainError(.unsupported, "\(name): no kernel computes this convolution")
         }
         kernel = best.entry
-        packed = TrainBuffer(persistent: Int(kernel.pointee.packed_size?(parameters) ?? 0))
+        packed = TrainBuffer(persistent: Int(kernel.pointee.packed_size?(parameters, nil) ?? 0))
         units = kernel.pointee.units?(parameters) ?? 0
     }
 
