@@ -23,10 +23,11 @@ let package = Package(
         .target(
             name: "OunceRuntime",
             dependencies: ["OunceGraph", "COunceKernels", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "OunceTrain", dependencies: ["OunceRuntime", "COunceKernels"]),
         .target(
             name: "OunceConfig",
             dependencies: ["CLibYAML", .product(name: "Crypto", package: "swift-crypto")]),
-        .target(name: "OunceCompress", dependencies: ["OunceRuntime", "OunceFormats", "OunceConfig"]),
+        .target(name: "OunceCompress", dependencies: ["OunceTrain", "OunceFormats", "OunceConfig"]),
         .target(
             name: "OunceServer",
             dependencies: [
@@ -70,6 +71,7 @@ let package = Package(
                 "OunceRuntime", "OunceFormats", "COunceKernels", "OunceTestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
+        .testTarget(name: "OunceTrainTests", dependencies: ["OunceTrain", "OunceFormats", "OunceTestSupport"]),
         .testTarget(name: "OunceConfigTests", dependencies: ["OunceConfig"]),
         .testTarget(name: "OunceCompressTests", dependencies: ["OunceCompress", "OunceTestSupport"]),
         .testTarget(name: "OunceServerTests", dependencies: ["OunceServer"]),

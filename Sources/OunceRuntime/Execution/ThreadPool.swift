@@ -7,14 +7,14 @@ import Synchronization
 /// Parts are claimed one by one from a ticket word, so a thread that the system has put aside holds up nobody: the caller
 /// does what is left and waits only for parts that are being worked on. Between steps the threads spin briefly, then sleep on
 /// a futex: an idle pool costs nothing.
-final class ThreadPool: @unchecked Sendable {
+package final class ThreadPool: @unchecked Sendable {
     /// Context, part, and which of the threads runs it (0: the caller).
-    typealias Body = @convention(c) (UnsafeRawPointer, Int32, Int32) -> Void
+    package typealias Body = @convention(c) (UnsafeRawPointer, Int32, Int32) -> Void
 
     /// The process's pool; it grows to the largest number of threads asked for.
-    static let shared = ThreadPool()
+    package static let shared = ThreadPool()
 
-    static let maximumThreads = 64
+    package static let maximumThreads = 64
     private static let spins = 1000
 
     /// Words that threads wait on; in memory of their own because a futex needs a fixed address.
@@ -44,7 +44,7 @@ final class ThreadPool: @unchecked Sendable {
 
     /// Calls `body` for each part in `0..<parts` (at most 65535), on the calling thread and up to `threads - 1` others, and returns when all
     /// are done. Where another call is under way, the caller does all parts itself.
-    func run(parts: Int32, threads: Int, context: UnsafeRawPointer, _ body: Body) {
+    package func run(parts: Int32, threads: Int, context: UnsafeRawPointer, _ body: Body) {
         let done: Void? = workers.withLockIfAvailable { workers in
             while workers < min(threads, Self.maximumThreads) - 1 {
                 guard startWorker(index: workers + 1) else { break }

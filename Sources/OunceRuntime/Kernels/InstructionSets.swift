@@ -17,7 +17,7 @@ package struct InstructionSets: Sendable, Hashable {
 
     package var names: [String] { Self.allNames.enumerated().filter { mask & 1 << $0.offset != 0 }.map(\.element) }
 
-    func contains(_ isa: ounce_isa) -> Bool { mask & 1 << isa.rawValue != 0 }
+    package func contains(_ isa: ounce_isa) -> Bool { mask & 1 << isa.rawValue != 0 }
 
     /// The widest vector in bits that these sets use.
     package var width: Int {

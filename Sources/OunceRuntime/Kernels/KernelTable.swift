@@ -1,16 +1,16 @@
 import COunceKernels
 
 /// One line of the kernel table.
-struct Kernel: @unchecked Sendable {
+package struct Kernel: @unchecked Sendable {
     /// The table is constant and lives as long as the process.
-    let entry: UnsafePointer<ounce_kernel>
+    package let entry: UnsafePointer<ounce_kernel>
 
     var name: String { String(cString: entry.pointee.name) }
     var isa: ounce_isa { entry.pointee.isa }
 }
 
 /// The kernels of this architecture.
-enum KernelTable {
+package enum KernelTable {
     /// Every kernel, in the order of the table.
     static let all: [Kernel] = {
         var count = 0
@@ -33,7 +33,7 @@ enum KernelTable {
         return supporting(family, params: params, weights: nil, isas: isas)
     }
 
-    private static func supporting(
+    package static func supporting(
         _ family: ounce_family, params: UnsafeRawPointer, weights: UnsafePointer<ounce_conv_weights>?,
         isas: InstructionSets
     ) -> [Kernel] {

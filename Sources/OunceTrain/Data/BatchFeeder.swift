@@ -1,0 +1,108 @@
+import OunceGraph
+
+/// Fills the inputs of a program with samples and runs it forward and backward.
+final class BatchFeeder {
+    private let data: TrainingData
+    private let program: TrainingProgram
+    private let teacher: TrainingProgram?
+    private let settings: TrainingSettings
+    private var stream: SampleStream
+    private let shapes: [[Int]]
+    private let axes: [Augmentation.Axes]
+    private var labels: [Int32] = []
+    private let targets: TrainBuffer?
+
+    /// - Throws: `.data` where arrays do not fit the inputs or the loss.
+    init(
+        _ data: TrainingData, program: TrainingProgram, teacher: TrainingProgram?, settings: TrainingSettings
+    ) throws(TrainError) {
+        self.data = data
+        self.program = program
+        self.teacher = teacher
+        self.settings = settings
+        stream = SampleStream(count: data.count, seed: settings.seed)
+        guard data.inputs.count == program.inputs.count else {
+            throw TrainError(.data, "the model takes \(program.inputs.count) inputs, the data hold \(data.inputs.count)")
+        }
+        for (tensor, slot) in zip(data.inputs, program.inputs) {
+            let perSample = slot.count / max(slot.shape.dims.first ?? 1, 1)
+            guard tensor.dtype == slot.type.dtype, tensor.count == data.count * perSample else {
+                throw TrainError(
+                    .data,
+                    "a sample for '\(slot.name)' is \(tensor.dtype) of \(tensor.count / data.count) numbers, the model "
+                        + "takes \(slot.type.dtype) of \(perSample)")
+            }
+        }
+        shapes = program.inputs.map { Array($0.shape.dims.dropFirst()) }
+        axes = shapes.map { settings.axes ?? Augmentation.Axes.guess($0) }
+        guard let head = program.heads.first else { throw TrainError(.data, "the model has no output") }
+        let width = head.count / max(program.inputs.first?.shape.dims.first ?? 1, 1)
+        switch settings.loss {
+        case .crossEntropy:
+            guard data.labels.count == data.count, data.labels.allSatisfy({ (0..<Int32(width)).contains($0) }) else {
+                throw TrainError(
+                    .data, "cross_entropy needs a class below \(width) for every sample: an array 'labels'")
+            }
+            targets = nil
+        case .mse:
+            let wanted = (data.targets ?? data.inputs.first).map { $0.count / data.count } ?? 0
+            guard wanted == width, data.targets != nil || data.inputs.first?.dtype == .float32 else {
+                throw TrainError(
+                    .data, "mse compares \(width) outputs with \(wanted) numbers a sample; give labels of that shape")
+            }
+            targets = TrainBuffer(persistent: head.count * 4)
+        case .distill:
+            guard let teacher, zip(teacher.heads, program.heads).allSatisfy({ $0.shape == $1.shape }),
+                teacher.heads.count == program.heads.count
+            else { throw TrainError(.data, "the teacher's outputs have other shapes than the model's") }
+            targets = nil
+        }
+    }
+
+    /// Forward and backward over samples from a place of the stream on.
+    ///
+    /// - Parameter total: samples over which the loss is a mean.
+    func pass(at position: Int, samples: Int, of total: Int) -> (loss: Double, correct: Int) {
+        labels.removeAll(keepingCapacity: true)
+        for index in 0..<samples { fill(index, from: stream.sample(at: position + index), position + index) }
+        program.forward()
+        if let teacher {
+            for (own, other) in zip(program.inputs, teacher.inputs) {
+                other.value.raw.copyMemory(from: own.value.raw, byteCount: min(own.value.byteCount, other.value.byteCount))
+            }
+            teacher.forward()
+        }
+        let result = LossHead(loss: settings.loss, samples: samples).apply(
+            program, labels: labels, targets: targets.map { UnsafePointer($0.floats) }, teacher: teacher,
+            isClassifier: settings.isClassifier, total: total)
+        program.backward()
+        return result
+    }
+
+    private func fill(_ index: Int, from sample: Int, _ position: Int) {
+        var random = stream.random(at: position)
+        for (number, (tensor, slot)) in zip(data.inputs, program.inputs).enumerated() {
+            let bytes = tensor.byteCount / data.count
+            guard let source = tensor.bytes.baseAddress.map({ $0 + sample * bytes }) else { continue }
+            let target = slot.value.raw + index * bytes
+            if tensor.dtype == .float32, !settings.augmentation.isNone {
+                settings.augmentation.apply(
+                    source.assumingMemoryBound(to: Float.self), to: target.assumingMemoryBound(to: Float.self),
+                    shape: shapes[number], axes: axes[number], random: &random)
+            } else {
+                target.copyMemory(from: source, byteCount: bytes)
+            }
+        }
+        if !data.labels.isEmpty { labels.append(data.labels[sample]) }
+        guard let targets, let tensor = data.targets ?? data.inputs.first, let base = tensor.bytes.baseAddress else {
+            return
+        }
+        let bytes = tensor.byteCount / data.count
+        if data.targets == nil, let own = program.inputs.first {
+            // An autoencoder reconstructs what it was shown.
+            (targets.raw + index * bytes).copyMemory(from: own.value.raw + index * bytes, byteCount: bytes)
+        } else {
+            (targets.raw + index * bytes).copyMemory(from: base + sample * bytes, byteCount: bytes)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Glibc
+import OunceGraph
+
+/// What training makes small.
+package enum Loss: Sendable, Hashable {
+    /// Between the softmax of the first head and class labels.
+    case crossEntropy
+    /// Mean squared error between the outputs before their softmax and targets of their shape; without targets the input
+    /// itself (an autoencoder).
+    case mse
+    /// Agreement with a teacher that sees the same inputs; needs no labels. For heads that are classifiers the
+    /// Kullback-Leibler divergence of the softmax at `temperature` times its square (arXiv 1503.02531), and for every head
+    /// the squared error relative to the teacher's variance, with these weights.
+    case distill(temperature: Float, divergence: Float, error: Float)
+
+    package static let distillation = Loss.distill(temperature: 2, divergence: 1, error: 0.5)
+
+    var needsTeacher: Bool {
+        if case .distill = self { true } else { false }
+    }
+}
+
+/// Computes a loss and its gradient at the heads of a program.
+struct LossHead {
+    let loss: Loss
+    /// Rows of the first axis that belong to one sample are as many as the batch has samples.
+    let samples: Int
+
+    /// Writes the gradient of the mean loss over `total` samples into the heads.
+    ///
+    /// - Returns: the sum of the losses of these samples, and how many first heads name the right class.
+    func apply(
+        _ program: TrainingProgram, labels: [Int32], targets: UnsafePointer<Float>?, teacher: TrainingProgram?,
+        isClassifier: Bool, total: Int
+    ) -> (loss: Double, correct: Int) {
+        let scale = 1 / Float(max(total, 1))
+        var sum = 0.0
+        var correct = 0
+        for (index, head) in program.heads.enumerated() {
+            if head.needsGradient { for i in 0..<head.count { head.dx[i] = 0 } }
+            let width = head.count / max(samples, 1)
+            if index == 0, !labels.isEmpty { correct = hits(head, width, labels) }
+            switch loss {
+            case .crossEntropy where index == 0:
+                for sample in 0..<samples {
+                    sum += crossEntropy(head, sample * width, width, label: Int(labels[sample]), scale)
+                }
+            case .mse where index == 0:
+                guard let goal = targets else { continue }
+                sum += squaredError(head, goal, 2 * scale / Float(max(width, 1))) / Double(max(width, 1))
+            case .distill(let temperature, let divergence, let error):
+                guard let teacher, index < teacher.heads.count else { continue }
+                let goal = teacher.heads[index]
+                let columns = head.shape.dims.last ?? 1
+                if isClassifier || program.isSoftmax[index], columns > 1 {
+                    for row in 0..<head.count / columns {
+                        sum +=
+                            Double(divergence)
+                            * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * divergence)
+                            * Double(samples) / Double(max(head.count / columns, 1)) 
+                    }
+                }
+                let weight = error / max(Self.variance(goal), 1e-12) / Float(max(width, 1))
+                sum += Double(weight) * squaredError(head, goal.x, 2 * scale * weight)
+            default: continue
+            }
+        }
+        return (sum, correct)
+    }
+
+    private func hits(_ head: Slot, _ width: Int, _ labels: [Int32]) -> Int {
+        var correct = 0
+        for sample in 0..<samples {
+            let row = head.x + sample * width
+            var best = 0
+            for i in 0..<width where row[i] > row[best] { best = i }
+            if best == Int(labels[sample]) { correct += 1 }
+        }
+        return correct
+    }
+
+    private func crossEntropy(_ head: Slot, _ start: Int, _ width: Int, label: Int, _ scale: Float) -> Double {
+        let (x, dx) = (head.x + start, head.dx + start)
+        var maximum = -Float.infinity
+        for i in 0..<width { maximum = max(maximum, x[i]) }
+        var sum: Float = 0
+        for i in 0..<width { sum += expf(x[i] - maximum) }
+        let log = logf(sum) + maximum
+        guard (0..<width).contains(label) else { return 0 }
+        if head.needsGradient {
+            for i in 0..<width { dx[i] += scale * (expf(x[i] - log) - (i == label ? 1 : 0)) }
+        }
+        return Double(log - x[label])
+    }
+
+    /// Kullback-Leibler divergence of a row at a temperature, times its square.
+    private func divergenceOf(
+        _ head: Slot, _ goal: UnsafePointer<Float>, _ start: Int, _ width: Int, _ t: Float, _ scale: Float
+    ) -> Double {
+        let (x, dx, y) = (head.x + start, head.dx + start, goal + start)
+        func logarithm(_ row: UnsafePointer<Float>) -> Float {
+            var maximum = -Float.infinity
+            for i in 0..<width { maximum = max(maximum, row[i] / t) }
+            var sum: Float = 0
+            for i in 0..<width { sum += expf(row[i] / t - maximum) }
+            return logf(sum) + maximum
+        }
+        let (own, other) = (logarithm(x), logarithm(y))
+        var result = 0.0
+        for i in 0..<width {
+            let (p, q) = (y[i] / t - other, x[i] / t - own)
+            let share = expf(p)
+            result += Double(share * (p - q))
+            if head.needsGradient { dx[i] += scale * t * (expf(q) - share) }
+        }
+        return result * Double(t * t)
+    }
+
+    private func squaredError(_ head: Slot, _ goal: UnsafePointer<Float>, _ scale: Float) -> Double {
+        var sum = 0.0
+        for i in 0..<head.count {
+            let difference = head.x[i] - goal[i]
+            sum += Double(difference * difference)
+            if head.needsGradient { head.dx[i] += scale * difference }
+        }
+        return sum
+    }
+
+    private static func variance(_ slot: Slot) -> Float {
+        var (sum, squares) = (0.0, 0.0)
+        for i in 0..<slot.count {
+            sum += Double(slot.x[i])
+            squares += Double(slot.x[i]) * Double(slot.x[i])
+        }
+        let mean = sum / Double(max(slot.count, 1))
+        return Float(squares / Double(max(slot.count, 1)) - mean * mean)
+    }
+}
