@@ -40,7 +40,9 @@ struct Checkpoint {
 
     func encoded(step: Int, optimizerSteps: Int, buffers: [TrainBuffer]) -> [UInt8] {
         var content = Array(key.utf8) + Self.bytes(step) + Self.bytes(optimizerSteps)
-        for buffer in buffers { content.append(contentsOf: UnsafeRawBufferPointer(start: buffer.raw, count: buffer.byteCount)) }
+        for buffer in buffers {
+            content.append(contentsOf: UnsafeRawBufferPointer(start: buffer.raw, count: buffer.byteCount))
+        }
         let all = Self.magic + Self.bytes(content.count) + content
         return all + Array(Self.hash(all).utf8)
     }
@@ -72,7 +74,9 @@ struct Checkpoint {
         var offset = head + keyLength + 16
         for buffer in buffers {
             data.withUnsafeBytes { all in
-                buffer.raw.copyMemory(from: all.baseAddress.map { $0 + offset } ?? UnsafeRawPointer(buffer.raw), byteCount: buffer.byteCount)
+                buffer.raw.copyMemory(
+                    from: all.baseAddress.map { $0 + offset } ?? UnsafeRawPointer(buffer.raw),
+                    byteCount: buffer.byteCount)
             }
             offset += buffer.byteCount
         }

@@ -84,7 +84,9 @@ enum GradientCheck {
         }
         // The heads may stand before a softmax, which the reference must not compute either.
         var headGraph = graph
-        if program.isSoftmax[0], let node = graph.nodes.last, let before = node.inputs[0] { headGraph.outputs = [before] }
+        if program.isSoftmax[0], let node = graph.nodes.last, let before = node.inputs[0] {
+            headGraph.outputs = [before]
+        }
         let base = try compute(headGraph)
         for (result, expected) in zip(results, base) {
             for index in result.indices {
@@ -125,7 +127,8 @@ enum GradientCheck {
                 let bound = tolerance * (size + Double(step))
                 #expect(
                     abs(product - difference) <= bound,
-                    "seed \(seed): gradient of \(parameter.name) \(graph[id].shape) gives \(product), differences \(difference)")
+                    "seed \(seed): gradient of \(parameter.name) \(graph[id].shape) gives \(product), differences \(difference)"
+                )
             }
         }
     }

@@ -113,7 +113,10 @@ import Testing
         [
             .clip(-0.7, 0.6), .leakyRelu(0.1), .sigmoid, .tanh, .exp, .negate, .abs, .hardSwish,
             .hardSigmoid(alpha: 0.2, beta: 0.5),
-        ] + ElementFunction.allCases.filter { ![.not, .sign, .floor, .ceil, .round, .acosh].contains($0) }.map { .function($0) }
+        ]
+        + ElementFunction.allCases.filter { ![.not, .sign, .floor, .ceil, .round, .acosh].contains($0) }.map {
+            .function($0)
+        }
 
     @Test(arguments: unaries) func unary(_ op: UnaryOperator) throws {
         try check("unary \(op)", cases: 3, step: 1e-4) { c in
@@ -122,7 +125,8 @@ import Testing
     }
 
     @Test(arguments: [UnaryOperator.log, .sqrt, .function(.acosh)]) func unaryOfPositive(_ op: UnaryOperator) throws {
-        try check("unary \(op)", cases: 3) { c in try c.node(.unary(op), [try c.value([c.int(1...40)], in: 1.5...2.5)]) }
+        try check("unary \(op)", cases: 3) { c in try c.node(.unary(op), [try c.value([c.int(1...40)], in: 1.5...2.5)])
+        }
     }
 
     @Test func hardSwishFarOut() throws {

@@ -5,25 +5,27 @@ import Testing
 @testable import OunceTrain
 
 @Suite struct RecurrentGradientTests {
-    static let layers: [Recurrent] = [
-        Recurrent(kind: .rnn, hidden: 5, isReversed: false, activations: [.init(.tanh, alpha: 0, beta: 0)]),
-        Recurrent(kind: .rnn, hidden: 3, isReversed: true, activations: [.init(.sigmoid, alpha: 0, beta: 0)]),
-    ] + [false, true].flatMap { reversed in
-        [false, true].flatMap { variant in
-            [
-                Recurrent(
-                    kind: .lstm, hidden: 4, isReversed: reversed,
-                    activations: [
-                        .init(.sigmoid, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0),
-                        .init(.tanh, alpha: 0, beta: 0),
-                    ], couplesGates: variant),
-                Recurrent(
-                    kind: .gru, hidden: 6, isReversed: reversed,
-                    activations: [.init(.sigmoid, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0)],
-                    linearBeforeReset: variant),
-            ]
+    static let layers: [Recurrent] =
+        [
+            Recurrent(kind: .rnn, hidden: 5, isReversed: false, activations: [.init(.tanh, alpha: 0, beta: 0)]),
+            Recurrent(kind: .rnn, hidden: 3, isReversed: true, activations: [.init(.sigmoid, alpha: 0, beta: 0)]),
+        ]
+        + [false, true].flatMap { reversed in
+            [false, true].flatMap { variant in
+                [
+                    Recurrent(
+                        kind: .lstm, hidden: 4, isReversed: reversed,
+                        activations: [
+                            .init(.sigmoid, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0),
+                            .init(.tanh, alpha: 0, beta: 0),
+                        ], couplesGates: variant),
+                    Recurrent(
+                        kind: .gru, hidden: 6, isReversed: reversed,
+                        activations: [.init(.sigmoid, alpha: 0, beta: 0), .init(.tanh, alpha: 0, beta: 0)],
+                        linearBeforeReset: variant),
+                ]
+            }
         }
-    }
 
     @Test(arguments: layers) func throughTime(_ layer: Recurrent) throws {
         for seed in UInt64(1)...4 {

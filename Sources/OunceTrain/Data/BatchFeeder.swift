@@ -22,7 +22,8 @@ final class BatchFeeder {
         self.settings = settings
         stream = SampleStream(count: data.count, seed: settings.seed)
         guard data.inputs.count == program.inputs.count else {
-            throw TrainError(.data, "the model takes \(program.inputs.count) inputs, the data hold \(data.inputs.count)")
+            throw TrainError(
+                .data, "the model takes \(program.inputs.count) inputs, the data hold \(data.inputs.count)")
         }
         for (tensor, slot) in zip(data.inputs, program.inputs) {
             let perSample = slot.count / max(slot.shape.dims.first ?? 1, 1)
@@ -68,7 +69,8 @@ final class BatchFeeder {
         program.forward()
         if let teacher {
             for (own, other) in zip(program.inputs, teacher.inputs) {
-                other.value.raw.copyMemory(from: own.value.raw, byteCount: min(own.value.byteCount, other.value.byteCount))
+                other.value.raw.copyMemory(
+                    from: own.value.raw, byteCount: min(own.value.byteCount, other.value.byteCount))
             }
             teacher.forward()
         }

@@ -57,7 +57,7 @@ struct LossHead {
                         sum +=
                             Double(divergence)
                             * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * divergence)
-                            * Double(samples) / Double(max(head.count / columns, 1)) 
+                            * Double(samples) / Double(max(head.count / columns, 1))
                     }
                 }
                 let weight = error / max(Self.variance(goal), 1e-12) / Float(max(width, 1))

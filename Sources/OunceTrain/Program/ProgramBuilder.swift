@@ -50,8 +50,10 @@ struct ProgramBuilder {
         }
         let isParameter = trainable.contains(id) && constant.dtype == .float32
         let slot = Slot(
-            name: value.name, type: value.type, isParameter: isParameter, isPersistent: true, needsGradient: isParameter)
-        slot.value.raw.copyMemory(from: constant.bytes.baseAddress ?? UnsafeRawPointer(slot.value.raw), byteCount: constant.byteCount)
+            name: value.name, type: value.type, isParameter: isParameter, isPersistent: true, needsGradient: isParameter
+        )
+        slot.value.raw.copyMemory(
+            from: constant.bytes.baseAddress ?? UnsafeRawPointer(slot.value.raw), byteCount: constant.byteCount)
         if isParameter { parameters.append(TrainingParameter(name: value.name, id: id, slot: slot)) }
         try define(id, slot)
         return slots[id] ?? slot

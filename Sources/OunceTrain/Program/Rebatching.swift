@@ -8,7 +8,9 @@ extension Graph {
     /// what the sample alone would give, which the caller checks by numbers.
     /// - Returns: nil where the batch axis cannot be followed.
     func rebatched(_ batch: Int) -> Graph? {
-        guard let single = try? bound(to: [:]), inputs.allSatisfy({ single[$0].shape.dims.first == 1 }) else { return nil }
+        guard let single = try? bound(to: [:]), inputs.allSatisfy({ single[$0].shape.dims.first == 1 }) else {
+            return nil
+        }
         var follower = BatchFollower(graph: single, batch: batch)
         return try? follower.run()
     }

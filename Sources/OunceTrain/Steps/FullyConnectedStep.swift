@@ -13,7 +13,10 @@ final class FullyConnectedStep: TrainingStep {
     /// dy behind the activation.
     private let arriving: TrainBuffer?
 
-    init(name: String, x: Slot, weights: Slot, bias: Slot?, output: Slot, activation: Activation, kernels: TrainingKernels) {
+    init(
+        name: String, x: Slot, weights: Slot, bias: Slot?, output: Slot, activation: Activation,
+        kernels: TrainingKernels
+    ) {
         self.kernels = kernels
         (self.x, self.weights, self.bias) = (x, weights, bias)
         (dx, dw, db) = (GradientTarget(x), GradientTarget(weights), GradientTarget(bias))
