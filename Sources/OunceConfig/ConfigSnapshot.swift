@@ -37,6 +37,7 @@ package enum ConfigSnapshot {
         let steps = recipe.steps.map { step in
             switch step {
             case .quantize(let quantization): "quantize: {\(fields(quantization))}"
+            case .fineTune(let tuning): "fine_tune: {\(fields(tuning))}"
             }
         }
         return "name: \(text(recipe.name))\nsteps:\(steps.isEmpty ? " []" : "")\n"
@@ -49,6 +50,23 @@ package enum ConfigSnapshot {
             width.map { "width: \($0)" }, features.map { "features: \(list($0.map(\.rawValue).sorted()))" },
         ]
         return "{" + parts.compactMap(\.self).joined(separator: ", ") + "}"
+    }
+
+    private static func fields(_ tuning: FineTuning) -> String {
+        let augmentation = tuning.augmentation
+        var fields = [
+            "epochs: \(decimal(tuning.epochs))", "loss: \(tuning.loss.rawValue)",
+            "optimizer: \(tuning.optimizer.rawValue)", "learning_rate: \(decimal(tuning.rate))",
+            "schedule: \(tuning.schedule.rawValue)", "warmup: \(decimal(tuning.warmup))",
+            "batch_size: \(tuning.batchSize)", "weight_decay: \(decimal(tuning.weightDecay))",
+            "clip: \(decimal(tuning.clip))", "seed: \(tuning.seed)",
+            "augment: {shift: \(augmentation.shift), flip: \(augmentation.flip), "
+                + "noise: \(decimal(augmentation.noise)), time_mask: \(augmentation.timeMask)}",
+        ]
+        if tuning.loss == .distill { fields.append("temperature: \(decimal(tuning.temperature))") }
+        if let layers = tuning.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
+        fields.append("freeze: \(list(tuning.freeze.map { text($0.text) }))")
+        return fields.joined(separator: ", ")
     }
 
     private static func fields(_ quantization: Quantization) -> String {

@@ -33,10 +33,12 @@ package struct Recipe: Sendable, Hashable {
 
 package enum RecipeStep: Sendable, Hashable {
     case quantize(Quantization)
+    case fineTune(FineTuning)
 
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
+        case .fineTune(let tuning): .map(["fine_tune": tuning.canonical])
         }
     }
 }

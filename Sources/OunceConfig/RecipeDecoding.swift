@@ -23,8 +23,8 @@ extension Recipe {
 }
 
 extension RecipeStep {
-    private static let known = ["quantize"]
-    private static let planned = ["prune", "low_rank", "binarize", "fine_tune"]
+    private static let known = ["quantize", "fine_tune"]
+    private static let planned = ["prune", "low_rank", "binarize"]
 
     fileprivate init?(_ field: Field) {
         guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
@@ -38,6 +38,11 @@ extension RecipeStep {
             let step = Field(key: entry.key, node: entry.value, sink: field.sink)
             guard let quantization = Quantization(step) else { return nil }
             self = .quantize(quantization)
+        case "fine_tune":
+            guard let tuning = FineTuning(Field(key: entry.key, node: entry.value, sink: field.sink)) else {
+                return nil
+            }
+            self = .fineTune(tuning)
         case let key where Self.planned.contains(key):
             field.sink.report(
                 entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",
@@ -99,7 +104,7 @@ extension Quantization {
 }
 
 extension Field {
-    fileprivate func patterns(atLeast least: Int) -> [GlobPattern]? {
+    func patterns(atLeast least: Int) -> [GlobPattern]? {
         list(count: least...1024) { $0.text(maxBytes: 256).map { GlobPattern($0) } }
     }
 }

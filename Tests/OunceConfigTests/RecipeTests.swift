@@ -37,7 +37,7 @@ import Testing
         #expect(percentile?.steps == [.quantize(Quantization(calibration: .percentile(99.99)))])
     }
 
-    @Test(arguments: ["prune", "low_rank", "binarize", "fine_tune"])
+    @Test(arguments: ["prune", "low_rank", "binarize"])
     func saysWhichStepsThisVersionDoesNotApply(step: String) {
         #expect(
             recipe("name: x\nsteps:\n  - \(step): {}\n").errors == [

@@ -8,6 +8,10 @@ package struct CompressionRequest: Sendable {
     package var profile: DeviceProfile
     package var recipe: ResolvedConfiguration.RecipeSelection
     package var calibration: Dataset?
+    /// Samples to train with.
+    package var training: Dataset?
+    /// Where training goes on from after it was killed; nil: nothing is kept.
+    package var checkpoints: CheckpointFiles?
     package var validation: Dataset?
     package var metric: Metric
     /// Points (per cent for mse) that may be lost against the float model.
@@ -69,6 +73,7 @@ package struct Compressor: Sendable {
         var recipe: Recipe
         var graph: Graph
         var measurement: Report.Measurement
+        var steps: [Report.Step]
     }
 
     /// - Throws: `.refused` where no recipe keeps what was asked for, `.recipe` where the one asked for cannot be applied.
@@ -107,7 +112,7 @@ package struct Compressor: Sendable {
         }
         let report = Report(
             recipe: picked.recipe.name, reason: reason(picked, tried, isAuto: isAuto), before: before,
-            after: picked.measurement, candidates: tried)
+            after: picked.measurement, candidates: tried, steps: picked.steps)
         return try artifact(picked, report: report)
     }
 
@@ -142,16 +147,31 @@ package struct Compressor: Sendable {
     private func apply(_ recipe: Recipe) throws(CompressError) -> Candidate {
         progress(.working("apply \(recipe.name)", 0))
         let runner = RecipeRunner(
-            options: RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads),
-            calibration: request.calibration, progress: progress)
-        let graph = try runner.apply(recipe, to: request.model.graph)
+            request: request, options: RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads),
+            progress: progress)
+        var steps: [Report.Step] = []
+        let last = try runner.apply(recipe, to: request.model.graph) { (stage) throws(CompressError) in
+            let measurement = try measure(stage.graph, recipe, stage: "measure \(stage.name)")
+            steps.append(step(stage, measurement))
+        }
+        let graph = last?.graph ?? request.model.graph
+        let measurement = try measure(graph, recipe, stage: "measure \(recipe.name)")
+        if let last { steps.append(step(last, measurement)) }
+        return Candidate(recipe: recipe, graph: graph, measurement: measurement, steps: steps)
+    }
+
+    private func step(_ stage: RecipeRunner.Stage, _ measurement: Report.Measurement) -> Report.Step {
+        Report.Step(name: stage.name, note: stage.note, macs: stage.graph.macs, after: measurement)
+    }
+
+    private func measure(
+        _ graph: Graph, _ recipe: Recipe, stage: String
+    ) throws(CompressError) -> Report.Measurement {
         let model = try CompressError.wrapping(.recipe) { try Model(graph: graph, options: options) }
         let bytes = try CompressError.wrapping(.recipe) {
             try Artifact(graph: graph, provenance: provenance(recipe), report: nil, selfChecks: []).encoded().count
         }
-        return Candidate(
-            recipe: recipe, graph: graph, measurement: try measure(model, bytes: bytes, stage: "measure \(recipe.name)")
-        )
+        return try measure(model, bytes: bytes, stage: stage)
     }
 
     // MARK: Choosing

@@ -1,22 +1,68 @@
 import OunceConfig
 import OunceGraph
 import OunceRuntime
+import OunceTrain
 
 /// Applies the steps of a recipe to a float graph.
 struct RecipeRunner {
+    let request: CompressionRequest
     let options: RuntimeOptions
-    let calibration: Dataset?
     let progress: @Sendable (CompressionProgress) -> Void
 
+    /// What a step made.
+    struct Stage {
+        /// As the recipe calls it.
+        var name: String
+        var graph: Graph
+        /// How it went, for people; nil: nothing to tell.
+        var note: String?
+    }
+
+    /// - Parameter finished: is given what each step but the last made.
+    /// - Returns: what the last step made, nil where the recipe has no steps.
     /// - Throws: `.recipe` where a step cannot be applied, with the reason.
-    func apply(_ recipe: Recipe, to graph: Graph) throws(CompressError) -> Graph {
-        var graph = graph
-        for step in recipe.steps {
+    func apply(
+        _ recipe: Recipe, to graph: Graph, finished: (Stage) throws(CompressError) -> Void
+    ) throws(CompressError) -> Stage? {
+        var stage: Stage?
+        for (index, step) in recipe.steps.enumerated() {
+            if let stage { try finished(stage) }
+            let graph = stage?.graph ?? graph
             switch step {
-            case .quantize(let quantization): graph = try quantize(graph, quantization, recipe)
+            case .quantize(let quantization):
+                stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
+            case .fineTune(let tuning):
+                stage = try fineTune(graph, tuning, recipe, index)
             }
         }
-        return graph
+        return stage
+    }
+
+    private func fineTune(
+        _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> Stage {
+        guard let data = request.training ?? (tuning.loss == .distill ? request.calibration : nil) else {
+            throw CompressError(
+                .recipe,
+                tuning.loss == .distill
+                    ? "fine_tune needs samples: give --data F.npz, or --calibration F.npz"
+                    : "fine_tune with loss \(tuning.loss.rawValue) needs training data: give --data F.npz")
+        }
+        if let validation = request.validation, validation.hash == data.hash {
+            throw CompressError(
+                .data, "fine_tune would train on the data that judge it; give --data other samples than --validation")
+        }
+        let progress = self.progress
+        let key = [
+            Ounce.version, recipe.canonicalHash, String(index), request.model.hash, data.hash,
+            request.calibration?.hash ?? "", String(options.threads),
+        ].joined(separator: " ")
+        let pass = FineTunePass(
+            tuning: tuning, data: data, teacher: request.model.graph, metric: request.metric, options: options,
+            checkpoints: request.checkpoints?.store("\(recipe.name)-\(index + 1)", key: key)
+        ) { progress(.training("fine-tune \(recipe.name)", $0)) }
+        let (tuned, note) = try pass.run(graph)
+        return Stage(name: "fine_tune", graph: tuned, note: note)
     }
 
     private func quantize(
@@ -24,7 +70,7 @@ struct RecipeRunner {
     ) throws(CompressError) -> Graph {
         let pass = QuantizePass(recipe: quantization)
         guard quantization.activations == .int8 else { return try pass.quantizedWeights(of: graph) }
-        guard let calibration else {
+        guard let calibration = request.calibration else {
             throw CompressError(
                 .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so"
             )
@@ -41,4 +87,6 @@ struct RecipeRunner {
 package enum CompressionProgress: Sendable {
     /// A stage and the share of it that is done.
     case working(String, Double)
+    /// A stage of training.
+    case training(String, TrainingProgress)
 }

@@ -58,19 +58,42 @@ package struct Report: Codable, Sendable, Hashable {
         }
     }
 
+    /// What a step of the recipe came to.
+    package struct Step: Codable, Sendable, Hashable {
+        /// As the recipe calls it.
+        package var name: String
+        package var note: String?
+        /// Multiply-accumulates of one inference.
+        package var macs: Int
+        package var after: Measurement
+
+        package init(name: String, note: String?, macs: Int, after: Measurement) {
+            self.name = name
+            self.note = note
+            self.macs = macs
+            self.after = after
+        }
+    }
+
     package var recipe: String
     /// Why this recipe, in a sentence.
     package var reason: String
     package var before: Measurement
     package var after: Measurement
     package var candidates: [Candidate]
+    /// In the recipe's order; nil in artifacts of older versions.
+    package var steps: [Step]?
 
-    package init(recipe: String, reason: String, before: Measurement, after: Measurement, candidates: [Candidate]) {
+    package init(
+        recipe: String, reason: String, before: Measurement, after: Measurement, candidates: [Candidate],
+        steps: [Step]? = nil
+    ) {
         self.recipe = recipe
         self.reason = reason
         self.before = before
         self.after = after
         self.candidates = candidates
+        self.steps = steps
     }
 }
 

@@ -20,6 +20,8 @@ struct Compress: ParsableCommand {
     var symmetric = false
     @Option(help: "Samples to calibrate with (.npz or .npy).")
     var calibration: String?
+    @Option(help: "Samples to train with, for recipes that fine-tune (.npz). Default: those of --calibration.")
+    var data: String?
     @Option(help: "Samples with labels to measure accuracy with (.npz).")
     var validation: String?
     @Option(help: "top1, auc, mse or fidelity. Default: top1 where there are labels, else fidelity.")
@@ -46,11 +48,14 @@ struct Compress: ParsableCommand {
 
     func run() throws {
         try Failure.reporting {
-            let request = try request()
+            var request = try request()
+            let checkpoints = CheckpointFolder(output: output)
+            request.checkpoints = checkpoints.files
             let progress = ProgressLine(isSilent: json)
             let artifact = try Compressor(request) { progress.show($0) }.run()
             progress.finish()
             try AtomicFile.write(try artifact.encoded(), to: output)
+            checkpoints.remove()
             guard let report = artifact.report else { return }
             if json {
                 try JSONOutput.write(Result(output: output, provenance: artifact.provenance, report: report))
@@ -75,9 +80,11 @@ struct Compress: ParsableCommand {
         guard let metric = Metric(rawValue: chosen) else {
             throw ValidationError("--metric is top1, auc, mse or fidelity, not '\(chosen)'")
         }
-        return CompressionRequest(
+        var request = CompressionRequest(
             model: loaded, profile: deviceProfile, recipe: selection, calibration: calibrationData,
             validation: validationData, metric: metric, maxDrop: maxDrop, floor: floor, latencyLimit: latency,
             onlineCPUs: Device.probe.onlineCores, totalMemory: Device.probe.memoryBytes, threads: threads)
+        request.training = try data.map { try Dataset(path: $0, inputs: inputs) }
+        return request
     }
 }

@@ -35,10 +35,27 @@ struct ReportText {
         }
         print("recipe \(report.recipe): \(report.reason)\n")
         table.write()
+        writeSteps()
         let refused = report.candidates.filter { $0.refusal != nil }
         if !refused.isEmpty { print() }
         for candidate in refused { print("refused \(candidate.recipe): \(candidate.refusal ?? "")") }
         print("\nwrote \(output)")
+    }
+
+    /// What each step came to, where there are several or one has something to tell.
+    private func writeSteps() {
+        let steps = report.steps ?? []
+        guard steps.count > 1 || steps.contains(where: { $0.note != nil }) else { return }
+        var table = Table(header: ["after", "accuracy", "size", "MACs", "latency"])
+        for step in steps {
+            table.add([
+                step.name, step.after.accuracy.map(accuracy) ?? "unverified", Text.bytes(step.after.bytes),
+                Text.count(step.macs), Text.milliseconds(step.after.latencyMilliseconds),
+            ])
+        }
+        print()
+        table.write()
+        for step in steps { if let note = step.note { print("\(step.name): \(note)") } }
     }
 
     private func accuracy(_ accuracy: Report.Accuracy) -> String {
