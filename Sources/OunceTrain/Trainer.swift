@@ -175,7 +175,7 @@ private struct RunningMean {
     private var count = 0.0
 
     mutating func add(_ loss: Double, _ accuracy: Double) {
-        count = min(count + 1, 50)
+        count = min(count + 1, 20)
         self.loss += (loss - self.loss) / count
         self.accuracy += (accuracy - self.accuracy) / count
     }

@@ -14,7 +14,7 @@ package struct SplitMix: Sendable, Hashable {
 
     /// Even in `0..<count`; the bias of the product is below 2^-32.
     package mutating func below(_ count: Int) -> Int {
-        Int((next() >> 32) &* UInt64(max(count, 1)) >> 32)
+        Int(((next() >> 32) &* UInt64(max(count, 1))) >> 32)
     }
 
     /// Even in 0..<1.

@@ -1,0 +1,125 @@
+import Glibc
+import OunceGraph
+import OunceTestSupport
+import Testing
+
+@testable import OunceTrain
+
+/// What compression steps hook into: learned grids and importance.
+@Suite struct HookTests {
+    /// A fully connected layer with a grid on its weights: forward, and the gradient of every scale as the paper states it.
+    @Test(arguments: [false, true]) func learnedScales(perChannel: Bool) throws {
+        var c = GradientCase(seed: perChannel ? 11 : 12)
+        let x = c.constant(c.random.tensor([3, 7]))
+        let w = c.parameter([5, 7])
+        c.graph.outputs = [try c.node(.fullyConnected(.none), [x, w])]
+        let scales: [Float] = perChannel ? [0.1, 0.2, 0.3, 0.05, 0.15] : [0.12]
+        let quantizer = FakeQuantizer(bits: 4, scales: scales, axis: perChannel ? 0 : nil)
+        #expect(quantizer.low == -7 && quantizer.high == 7)
+        let program = try TrainingProgram(
+            graph: c.graph, options: .init(trainable: [w], quantizers: [w: quantizer]))
+        program.forward()
+        let (input, weights) = (
+            try #require(c.graph[x].constant).doubles(), try #require(c.graph[w].constant).floats()
+        )
+        func grid(_ index: Int) -> (value: Double, slope: Double, isInside: Bool) {
+            let scale = scales[perChannel ? index / 7 : 0]
+            let exact = weights[index] / scale
+            let place = exact.rounded(.toNearestOrEven)
+            let inside = (-7...7).contains(place)
+            let q = min(max(place, -7), 7)
+            return (Double(q * scale), Double(inside ? q - exact : q), inside)
+        }
+        for row in 0..<3 {
+            for o in 0..<5 {
+                let sum = (0..<7).reduce(0.0) { $0 + input[row * 7 + $1] * grid(o * 7 + $1).value }
+                #expect(abs(Double(program.heads[0].x[row * 5 + o]) - sum) < 1e-5)
+            }
+        }
+        let dy = c.random.floats(15)
+        for (index, value) in dy.enumerated() { program.heads[0].dx[index] = value }
+        program.backward()
+        var weightGradient = [Double](repeating: 0, count: 35)
+        for index in 0..<35 {
+            for row in 0..<3 { weightGradient[index] += Double(dy[row * 5 + index / 7]) * input[row * 7 + index % 7] }
+        }
+        let own = try #require(program.parameters.first { $0.id == w })
+        for index in 0..<35 {
+            let expected = grid(index).isInside ? weightGradient[index] : 0
+            #expect(abs(Double(own.gradient[index]) - expected) < 1e-5)
+        }
+        let learned = try #require(program.parameters.first { $0.quantizes == w })
+        for (channel, gradient) in learned.gradient.enumerated() {
+            let members = perChannel ? Array(channel * 7..<channel * 7 + 7) : Array(0..<35)
+            let gain = 1 / (Double(members.count) * 7).squareRoot()
+            let expected = members.reduce(0.0) { $0 + weightGradient[$1] * grid($1).slope } * gain
+            #expect(abs(Double(gradient) - expected) < 1e-5)
+        }
+    }
+
+    @Test func trainingMovesScales() throws {
+        let graph = try SmallNet.graph(seed: 1, flattens: true)
+        let data = try SmallNet.data(count: 64, seed: 2)
+        let w = graph.trainableConstants[0]
+        let activation = try #require(graph.nodes[0].outputs.first)
+        let constraints = TrainingConstraints(quantizers: [
+            w: FakeQuantizer(bits: 4, scales: [Float](repeating: 0.05, count: 12), axis: 0),
+            activation: FakeQuantizer(bits: 8, isSymmetric: false, zeroPoint: -128, scales: [0.02]),
+        ])
+        let trainer = try Trainer(
+            graph: graph, settings: SmallNet.settings(), constraints: constraints, sampleCount: 64)
+        let result = try trainer.run(data)
+        #expect(trainer.samplesPerPass == 16)
+        #expect(result.lastLoss < result.firstLoss)
+        #expect(result.scales[w]?.count == 12 && result.scales[w] != [Float](repeating: 0.05, count: 12))
+        #expect(result.scales[activation].map { $0[0] != 0.02 && $0[0] > 0 } == true)
+    }
+
+    /// Channel importance by its definition: how far the loss moves, to first order, when a channel of a sample vanishes.
+    @Test func channelImportance() throws {
+        let graph = try SmallNet.graph(seed: 1)
+        let data = try SmallNet.data(count: 16, seed: 2)
+        let value = try #require(graph.nodes[2].outputs.first)
+        let settings = SmallNet.settings { $0.threads = 1 }
+        let trainer = try Trainer(graph: graph, settings: settings, probes: [value], sampleCount: 16)
+        let weights = try trainer.importance(data, batches: 1)
+        let importance = trainer.program.importance[0]
+        #expect(importance.samples == 16 && importance.scores.count == 12)
+        // Scaling channel c of one sample by 1 - e changes the loss by -e * sum(value * gradient).
+        var scaled = graph
+        let factor = scaled.addConstant(Tensor([Float](repeating: 1, count: 12)), name: "factor")
+        var nodes: [Node] = []
+        for node in graph.nodes {
+            nodes.append(node)
+            if node.outputs.first == value {
+                let id = scaled.add(Value(name: "scaled", type: graph[value].type))
+                nodes.append(
+                    Node(name: "scale", op: .binary(.multiply, .none), inputs: [value, factor], outputs: [id]))
+            }
+        }
+        let id = ValueID(scaled.values.count - 1)
+        scaled.nodes = nodes.map { node in
+            guard node.name != "scale" else { return node }
+            var node = node
+            node.inputs = node.inputs.map { $0 == value ? id : $0 }
+            return node
+        }
+        func loss(_ sample: Int, _ channel: Int, _ size: Float) throws -> Double {
+            var changed = scaled
+            changed[factor].constant = Tensor((0..<12).map { $0 == channel ? size : 1 })
+            let x = try #require(
+                Tensor(Array(data.inputs[0].floats()[sample * 128..<(sample + 1) * 128]), shape: [1, 8, 8, 2]))
+            let scores = try Interpreter().run(changed, [x])[0].values
+            return -log(scores[Int(data.labels[sample])])
+        }
+        for channel in [0, 5, 11] {
+            var expected = 0.0
+            for sample in 0..<16 {
+                expected += abs(try loss(sample, channel, 1.001) - loss(sample, channel, 0.999)) / 0.002 / 16
+            }
+            #expect(abs(Double(importance.scores[channel]) - expected) < 0.02 * expected + 1e-4)
+        }
+        #expect(weights.count == graph.trainableConstants.count)
+        #expect(weights.values.allSatisfy { $0.allSatisfy { $0 >= 0 } && $0.contains { $0 > 0 } })
+    }
+}
