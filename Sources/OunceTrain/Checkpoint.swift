@@ -11,7 +11,7 @@ package struct CheckpointStore {
     package var interval: Double
 
     package init(
-        key: String, interval: Double = 5, load: @escaping () -> [UInt8]?, save: @escaping ([UInt8]) throws -> Void
+        key: String, interval: Double = 1, load: @escaping () -> [UInt8]?, save: @escaping ([UInt8]) throws -> Void
     ) {
         self.key = key
         self.interval = interval

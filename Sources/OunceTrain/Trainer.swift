@@ -30,12 +30,14 @@ package final class Trainer {
             throw TrainError(.unsupported, "\(graph.name) has no float weights to train")
         }
         let wanted = max(1, min(settings.batchSize, sampleCount))
-        let options = TrainingProgram.Options(
+        var options = TrainingProgram.Options(
             trainable: trainable, quantizers: constraints.quantizers, probes: probes,
             updatesStatistics: settings.updatesStatistics, threads: settings.threads,
             allowedISAs: settings.allowedISAs)
-        let fixed = TrainingProgram.Options(
+        if settings.loss == .mse { options.headsBeforeSoftmax = false }
+        var fixed = TrainingProgram.Options(
             trainable: [], threads: settings.threads, allowedISAs: settings.allowedISAs)
+        fixed.headsBeforeSoftmax = options.headsBeforeSoftmax
         if wanted > 1, let batched = try BatchedGraph.programs(graph, batch: wanted, options, teacher: teacher, fixed) {
             (program, self.teacher) = batched
             samplesPerPass = wanted

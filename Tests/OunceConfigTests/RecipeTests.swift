@@ -116,3 +116,65 @@ import Testing
         #expect(!GlobPattern(pattern).matches(String(repeating: "a", count: 4000)))
     }
 }
+
+@Suite struct FineTuningTests {
+    @Test func decodesEveryKey() throws {
+        let (value, errors) = recipe(
+            """
+            name: mine
+            steps:
+              - fine_tune:
+                  epochs: 2.5
+                  loss: cross_entropy
+                  optimizer: sgd
+                  learning_rate: 0.01
+                  schedule: step
+                  warmup: 10%
+                  batch_size: 32
+                  weight_decay: 0.0001
+                  clip: 0
+                  augment: {shift: 4, flip: true, noise: 0.1, time_mask: 3}
+                  seed: 7
+                  layers: ['conv*']
+                  freeze: [conv1]
+            """)
+        #expect(errors == [])
+        guard case .fineTune(let step) = try #require(value?.steps.first) else { return }
+        #expect(
+            step
+                == FineTuning(
+                    epochs: 2.5, loss: .crossEntropy, optimizer: .sgd, learningRate: 0.01, schedule: .step,
+                    warmup: 0.1, batchSize: 32, weightDecay: 0.0001, clip: 0,
+                    augmentation: .init(shift: 4, flip: true, noise: 0.1, timeMask: 3), seed: 7,
+                    layers: [GlobPattern("conv*")], freeze: [GlobPattern("conv1")]))
+        #expect(step.covers(layer: "conv2") && !step.covers(layer: "conv1") && !step.covers(layer: "fc"))
+    }
+
+    @Test func defaultsAndSnapshots() throws {
+        let value = try #require(recipe("{name: x, steps: [fine_tune: {}]}").value)
+        #expect(value.steps == [.fineTune(FineTuning())])
+        let steps: [RecipeStep] = [
+            .fineTune(
+                FineTuning(
+                    epochs: 0.5, loss: .mse, weightDecay: 1e-5, augmentation: .init(shift: 2),
+                    layers: [GlobPattern("*")],
+                    freeze: [GlobPattern("a")])),
+            .fineTune(FineTuning(temperature: 4)),
+        ]
+        let original = Recipe(name: "two", steps: steps)
+        let again = try #require(recipe(ConfigSnapshot.yaml(original)).value)
+        #expect(again.canonicalHash == original.canonicalHash)
+        #expect(again.canonicalHash != value.canonicalHash)
+    }
+
+    @Test(arguments: [
+        ("{epochs: 0}", "'epochs' is '0', out of range"), ("{loss: hinge}", "'loss' cannot be 'hinge'"),
+        ("{loss: mse, temperature: 3}", "'temperature' has no effect"), ("{batch_size: 0}", "'batch_size' is 0"),
+        ("{augment: {rotate: 3}}", "unknown key 'rotate'"), ("{warmup: 120%}", "'warmup' is '120%', out of range"),
+        ("{learning_rate: fast}", "'learning_rate' must be a number"), ("{layers: []}", "'layers' has 0 items"),
+    ])
+    func saysWhatIsWrong(text: String, message: String) {
+        let errors = recipe("{name: x, steps: [fine_tune: \(text)]}").errors
+        #expect(errors.count == 1 && errors[0].contains(message), "\(errors)")
+    }
+}

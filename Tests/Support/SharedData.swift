@@ -23,7 +23,8 @@ package struct SharedData: Sendable {
             let rows: [Int]?
         }
         package struct Splits: Decodable, Sendable {
-            package let calib: Split?
+            package let train: Split?
+        package let calib: Split?
             package let dev: Split?
         }
         package let id: String

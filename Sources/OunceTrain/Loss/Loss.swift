@@ -5,8 +5,8 @@ import OunceGraph
 package enum Loss: Sendable, Hashable {
     /// Between the softmax of the first head and class labels.
     case crossEntropy
-    /// Mean squared error between the outputs before their softmax and targets of their shape; without targets the input
-    /// itself (an autoencoder).
+    /// Mean squared error between the first output and targets of its shape; without targets the input itself (an
+    /// autoencoder).
     case mse
     /// Agreement with a teacher that sees the same inputs; needs no labels. For heads that are classifiers the
     /// Kullback-Leibler divergence of the softmax at `temperature` times its square (arXiv 1503.02531), and for every head
@@ -53,11 +53,12 @@ struct LossHead {
                 let goal = teacher.heads[index]
                 let columns = head.shape.dims.last ?? 1
                 if isClassifier || program.isSoftmax[index], columns > 1 {
-                    for row in 0..<head.count / columns {
+                    let rows = head.count / columns
+                    let weight = divergence * Float(samples) / Float(max(rows, 1))
+                    for row in 0..<rows {
                         sum +=
-                            Double(divergence)
-                            * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * divergence)
-                            * Double(samples) / Double(max(head.count / columns, 1))
+                            Double(weight)
+                            * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * weight)
                     }
                 }
                 let weight = error / max(Self.variance(goal), 1e-12) / Float(max(width, 1))

@@ -14,6 +14,8 @@ package final class TrainingProgram {
         /// How batch normalisations that are left in the graph behave.
         package var updatesStatistics: Bool
         package var statisticsMomentum: Float
+        /// Whether losses act before a softmax that makes an output.
+        package var headsBeforeSoftmax = true
         package var threads: Int
         package var allowedISAs: Set<String>?
 
@@ -70,8 +72,8 @@ package final class TrainingProgram {
         for id in graph.outputs {
             outputs.append(try builder.slot(id))
             var head = id
-            if let node = producers[id].map({ graph.nodes[$0] }), case .softmax(let axis) = node.op,
-                axis == graph[id].shape.rank - 1, let before = node.inputs.first.flatMap({ $0 })
+            if options.headsBeforeSoftmax, let node = producers[id].map({ graph.nodes[$0] }),
+                case .softmax(let axis) = node.op, axis == graph[id].shape.rank - 1, let before = node.inputs.first.flatMap({ $0 })
             {
                 head = before
             }
