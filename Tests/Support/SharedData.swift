@@ -24,7 +24,7 @@ package struct SharedData: Sendable {
         }
         package struct Splits: Decodable, Sendable {
             package let train: Split?
-        package let calib: Split?
+            package let calib: Split?
             package let dev: Split?
         }
         package let id: String

@@ -73,7 +73,8 @@ package final class TrainingProgram {
             outputs.append(try builder.slot(id))
             var head = id
             if options.headsBeforeSoftmax, let node = producers[id].map({ graph.nodes[$0] }),
-                case .softmax(let axis) = node.op, axis == graph[id].shape.rank - 1, let before = node.inputs.first.flatMap({ $0 })
+                case .softmax(let axis) = node.op, axis == graph[id].shape.rank - 1,
+                let before = node.inputs.first.flatMap({ $0 })
             {
                 head = before
             }
