@@ -22,6 +22,7 @@ package struct Recipe: Sendable, Hashable {
             steps: steps.map { step in
                 switch step {
                 case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
+                case .fineTune: step
                 }
             })
     }
