@@ -32,7 +32,7 @@ struct Checkpoint {
 
     init(key: String) { self.key = Self.hash(Array(key.utf8)) }
 
-    private static func hash(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256Hex($0) } }
+    private static func hash(_ bytes: [UInt8]) -> String { sha256Hex(bytes) }
 
     private static func bytes(_ number: Int) -> [UInt8] {
         withUnsafeBytes(of: UInt64(bitPattern: Int64(number)).littleEndian) { Array($0) }

@@ -3,7 +3,14 @@ import OunceGraph
 
 /// SHA-256 of a mapped file, or of a part of one, in lower-case hex.
 package func sha256Hex(_ bytes: UnsafeRawBufferPointer, of file: MappedFile) -> String {
-    sha256(bytes, of: file).map { byte in
+    hexadecimal(sha256(bytes, of: file))
+}
+
+/// SHA-256 of bytes in memory, in lower-case hex.
+package func sha256Hex(_ bytes: [UInt8]) -> String { hexadecimal(SHA256.hash(data: bytes)) }
+
+private func hexadecimal(_ digest: SHA256.Digest) -> String {
+    digest.map { byte in
         let digits = String(byte, radix: 16)
         return digits.count == 1 ? "0" + digits : digits
     }.joined()
