@@ -53,7 +53,7 @@ enum GradientCheck {
                 GenericOperator(
                     node.op, inputs: node.inputs.map { $0.map { graph[$0].type } }, output: graph[output].type))
             let operands = node.inputs.map { $0.flatMap { tensors[$0] } }
-            tensors[output] = try #require(loop.evaluate(operands))
+            tensors[output] = loop.evaluate(operands)
         }
         return graph.outputs.map { tensors[$0]?.doubles() ?? [] }
     }
@@ -115,8 +115,8 @@ enum GradientCheck {
                 let above = zip(original, direction).map { $0 + step * $1 }
                 let below = zip(original, direction).map { $0 - step * $1 }
                 var (high, low) = (headGraph, headGraph)
-                high[id].constant = try #require(Tensor(above, shape: graph[id].shape))
-                low[id].constant = try #require(Tensor(below, shape: graph[id].shape))
+                high[id].constant = Tensor(above, shape: graph[id].shape)
+                low[id].constant = Tensor(below, shape: graph[id].shape)
                 let difference = try loss(high) - loss(low)
                 var (product, size) = (0.0, 0.0)
                 for (index, gradient) in parameter.gradient.enumerated() {
