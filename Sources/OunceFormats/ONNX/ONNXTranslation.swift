@@ -371,6 +371,11 @@ struct ONNXTranslation {
     func encoding(of op: Op, _ inputs: [ValueID?]) throws(ImportFailure) -> Encoding {
         let encodings = inputs.compactMap { $0.map { builder.graph[$0].encoding } }
         guard let first = encodings.first, encodings.contains(where: { $0.affine != nil }) else { return .plain }
+        switch op {
+        // Quantised weights of float layers.
+        case .conv where first == .plain, .fullyConnected where first == .plain: return .plain
+        default: break
+        }
         var agree = encodings.allSatisfy { $0 == first }
         if case .gather = op { agree = encodings.dropFirst().allSatisfy { $0 == .plain } }
         guard op.movesNumbers, agree else {
