@@ -14,8 +14,9 @@ extension ONNXExport {
         if isAddendOfLayers(id) {
             // OpenVINO leaves out the rounding of a convolution's result in front of a sum; that of a second pair it does,
             // and engines that merge pairs lose nothing.
+            let names = [tensor] + gridNames(id, grid, zeroPoint)
             let first = emit(
-                "QuantizeLinear", [tensor] + gridNames(id, grid, zeroPoint), name: "\(value.name)_addend_QuantizeLinear",
+                "QuantizeLinear", names, name: "\(value.name)_addend_QuantizeLinear",
                 output: "\(value.name)_addend_quantized", axis(grid, order))
             tensor = try dequantize(first, id, order: order)
         }
