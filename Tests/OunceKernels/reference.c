@@ -202,8 +202,11 @@ int reference(const step *s, void *out) {
     case OUNCE_ADD_S8: {
         const ounce_add_s8_params *p = &s->p.add;
         for (int64_t i = 0; i < p->count; i++) {
-            const float u = (float)(a[i] - p->zero[0]) * p->scale[0], v = (float)(b[i] - p->zero[1]) * p->scale[1];
-            q[i] = round_to_int8(u + v, p->out_min, p->out_max, p->out_zero);
+            // A floor of the exact quotient, in double.
+            const double sum = (double)p->bias + (double)a[i] * p->multiplier[0] + (double)b[i] * p->multiplier[1];
+            double v = floor(sum / (double)(1LL << p->shift)) + p->out_zero;
+            v = v < p->out_min ? p->out_min : v;
+            q[i] = (int8_t)(v > p->out_max ? p->out_max : v);
         }
         return 1;
     }

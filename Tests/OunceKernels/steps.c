@@ -293,9 +293,11 @@ step *make_step(ounce_family family) {
     case OUNCE_ADD_S8: {
         ounce_add_s8_params p = {.count = (int64_t)count};
         random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+        p.shift = random_int(1, 30), p.bias = 1 << (p.shift - 1);
         for (int k = 0; k < 2; k++) {
-            p.zero[k] = random_int(-128, 127), p.scale[k] = random_float(-1.5f, 1.5f);
-            if (random_int(0, 3) == 0) p.scale[k] = 0.5f;  // ties
+            p.multiplier[k] = random_int(-(1 << 21), 1 << 21);
+            if (random_int(0, 3) == 0) p.multiplier[k] = 1 << random_int(0, 21);  // ties
+            p.bias -= p.multiplier[k] * random_int(-128, 127);
             s->in[k] = random_int8s(count, 0), s->in_bytes[k] = count;
         }
         s->out_bytes = count, s->p.add = p;

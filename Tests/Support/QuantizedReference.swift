@@ -142,11 +142,17 @@ extension Step {
         let b = try operand(1)
         let (minimum, maximum) = out.bounds(activation)
         if binary == .add || binary == .subtract {
-            let scaleA = Grid(a.affine).scale / out.scale
-            let scaleB = Grid(b.affine).scale / out.scale * (binary == .add ? 1 : -1)
+            // Both scales in units of the finest power of two that leaves the larger one 21 bits.
+            let scales = [Grid(a.affine).scale / out.scale, Grid(b.affine).scale / out.scale].map { min($0, 524_288) }
+            var bits = 20
+            while bits < 30, (scales.max() ?? 0) < Float(1 << 20) / Float(1 << bits) { bits += 1 }
+            while bits > 1, (scales.max() ?? 0) >= Float(1 << 21) / Float(1 << bits) { bits -= 1 }
+            let unit = Double(1 << bits)
+            let factors = scales.map { (Double($0) * unit).rounded(.toNearestOrEven) }
             return Reference.zip(a.centered, b.centered, shape: shape, dtype: .int8) { x, y in
-                let (first, second) = (Float(x) * scaleA, Float(y) * scaleB)
-                return out.round(first + second, minimum, maximum)
+                let sum = x * factors[0] + y * factors[1] * (binary == .add ? 1 : -1)
+                let whole = ((sum + unit / 2) / unit).rounded(.down) + Double(out.zero)
+                return min(max(whole, Double(minimum)), Double(maximum))
             }
         }
         return Reference.zip(a.real, b.real, shape: shape, dtype: .int8) { x, y in

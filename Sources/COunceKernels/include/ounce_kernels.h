@@ -120,13 +120,16 @@ typedef struct {
     float min, max;                      // clamp of the result
 } ounce_binary_params;
 
-// q = clamp(rne((float)(a - zero[0]) * scale[0] + (float)(b - zero[1]) * scale[1]) + out_zero): two products, each
-// rounded, then a rounded sum (not fused), clamped as floats to [out_min - out_zero, out_max - out_zero] before
-// rounding. count elements, no broadcasting. scale[i] = in_scale[i] / out_scale (negative scale[1] subtracts).
+// q = clamp(((bias + a * multiplier[0] + b * multiplier[1]) >> shift) + out_zero, out_min, out_max) in int32, with an
+// arithmetic shift. For scale[i] = in_scale[i] / out_scale (scale[1] negative where b is subtracted):
+//   shift         = 20 - floor(log2(max |scale[i]|)), within 1...30
+//   multiplier[i] = rne(scale[i] * 2^shift), |multiplier[i]| <= 2^21
+//   bias          = 2^(shift - 1) - multiplier[0] * in_zero[0] - multiplier[1] * in_zero[1]
+// so that a half rounds up and nothing leaves 32 bits. This is the addition of XNNPACK (qs8-vadd), which is what TFLite
+// computes by default. count elements, no broadcasting.
 typedef struct {
     int64_t count;
-    int32_t zero[2], out_zero, out_min, out_max;
-    float scale[2];
+    int32_t multiplier[2], bias, shift, out_zero, out_min, out_max;
 } ounce_add_s8_params;
 
 typedef enum {

@@ -158,11 +158,19 @@ extension Lowering {
         let (left, right, result) = (try grid(graph[a]), try grid(graph[b]), try grid(graph[output]))
         var parameters = ounce_add_s8_params()
         parameters.count = Int64(elementCount(output))
-        parameters.zero = (left.zeroPoint, right.zeroPoint)
         parameters.out_zero = result.zeroPoint
         (parameters.out_min, parameters.out_max) = Self.quantizedBounds(activation, result)
-        let scale = try factor(Double(right.scale) / Double(result.scale))
-        parameters.scale = (try factor(Double(left.scale) / Double(result.scale)), subtract ? -scale : scale)
+        let first = try factor(Double(left.scale) / Double(result.scale))
+        let second = try factor(Double(right.scale) / Double(result.scale))
+        // Beyond 2^19 any difference of one step saturates.
+        let scales = [first, second].map { min($0, 0x1p19) }
+        let exponent = scales.map { $0 > 0 ? Int($0.exponent) : -10 }.max() ?? 0
+        let shift = min(max(20 - exponent, 1), 30)
+        let multipliers = scales.map { Int32(($0 * Float(1 << shift)).rounded(.toNearestOrEven)) }
+        parameters.shift = Int32(shift)
+        parameters.multiplier = (multipliers[0], subtract ? -multipliers[1] : multipliers[1])
+        parameters.bias =
+            1 << Int32(shift - 1) - parameters.multiplier.0 * left.zeroPoint - parameters.multiplier.1 * right.zeroPoint
         let operands = [try operand(a), try operand(b)]
         let index = outputOf(node)
         emit(
