@@ -18,6 +18,24 @@ def stacked(results):
     return [np.concatenate([r[k].reshape(1, -1) for r in results]) for k in range(len(results[0]))]
 
 
+def states(path, samples):
+    """What inputs that hold a state take in the first run: zeros, or the zero point of their grid. They and the outputs
+    that hold the next states stand behind the others."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    numbers = {tensor.name: tensor for tensor in graph.initializer}
+    start = {}
+    for info in graph.input:
+        if info.name in samples or info.name in numbers:
+            continue
+        shape = [max(d.dim_value, 1) for d in info.type.tensor_type.shape.dim]
+        grids = [n.input[2] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == info.name]
+        zero = onnx.numpy_helper.to_array(numbers[grids[0]]) if grids else 0
+        start[info.name] = np.full(shape, zero, onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type))
+    return start
+
+
 def onnx_runtime(path, samples):
     import onnxruntime
 
@@ -25,7 +43,10 @@ def onnx_runtime(path, samples):
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return stacked([session.run(None, row) for row in rows(samples)])
+    start = states(path, samples)
+    names = [output.name for output in session.get_outputs()]
+    names = names[: len(names) - len(start)]
+    return stacked([session.run(names, row | start) for row in rows(samples)])
 
 
 def openvino(path, samples):
@@ -37,10 +58,12 @@ def openvino(path, samples):
         core.read_model(path), "CPU",
         {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0", "INFERENCE_NUM_THREADS": "1"})
     request = compiled.create_infer_request()
+    start = states(path, samples)
     results = []
     for row in rows(samples):
-        request.infer(row)
-        results.append([np.array(request.get_output_tensor(k).data) for k in range(len(compiled.outputs))])
+        request.infer(row | start)
+        count = len(compiled.outputs) - len(start)
+        results.append([np.array(request.get_output_tensor(k).data) for k in range(count)])
     return stacked(results)
 
 
