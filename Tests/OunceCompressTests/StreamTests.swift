@@ -128,7 +128,7 @@ import Testing
             }
             let artifact = Artifact(graph: graph, provenance: Self.provenance, report: nil, selfChecks: checks)
             let bytes = try artifact.encoded()
-            #expect(bytes[8] == 2)
+            #expect(bytes[8] == 3)
             let file = try TemporaryFile(bytes, name: "stream.ounce")
             let read = try Artifact.open(path: file.path)
             #expect(read.graph.states.count == graph.states.count)
@@ -169,7 +169,7 @@ import Testing
             $0.initialStates = [states[0]]
         }
         let stateless = Artifact(graph: plain, provenance: Self.provenance, report: nil, selfChecks: [])
-        #expect(try stateless.encoded()[8] == 1)
+        #expect(try stateless.encoded()[8] == 3)
     }
 
     @Test func bindingFixesTheBatchAndNamesWhatIsWrong() throws {

@@ -43,8 +43,13 @@ import Testing
     @Test func unusualWeights() throws {
         let zero = try quantize([0, 0, 0, 0], [2, 2], perChannel: true)
         #expect(zero.weights.integers() == [0, 0, 0, 0] && zero.scales.allSatisfy { $0 > 0 && $0.isFinite })
-        let raised = try quantize([1, 1, 1, 1], [2, 2], perChannel: true, minimumScales: [0.5, 0])
-        #expect(raised.weights.integers() == [2, 2, 127, 127])
+        let raised = try quantize([1, 0.5, 1, 0.5], [2, 2], perChannel: true, minimumScales: [0.5, 0])
+        #expect(raised.weights.integers() == [2, 1, 127, 64])
+        // Of one size: signs, but not where all channels share a scale.
+        let signs = try quantize([3, -3, 1, 0.5], [2, 2], perChannel: true)
+        #expect(signs.weights.integers() == [1, -1, 127, 64] && signs.scales[0] == 3)
+        let shared = try quantize([3, -3, 1, 0.5], [2, 2], perChannel: false)
+        #expect(shared.weights.integers() == [127, -127, 42, 21])
         #expect(WeightQuantizer.quantize(Tensor([1, 2] as [Int8]), perChannel: true) == nil)
         // Nothing that is not a number may reach an integer conversion.
         _ = WeightQuantizer.quantize(Tensor([.nan, .infinity, 1] as [Float]), perChannel: true)

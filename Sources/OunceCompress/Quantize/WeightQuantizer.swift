@@ -16,7 +16,7 @@ package enum WeightQuantizer {
     ///   - group: with fewer than 8 bits, every so many weights along the last axis get a whole number from 1 to 15 as a
     ///     factor of their own to the channel's scale. The products are int8: any int8 kernel computes with them.
     ///
-    /// A channel whose weights have all the same size is stored as 1 and -1 (binary weights).
+    /// With `perChannel`, a channel whose weights have all the same size is stored as 1 and -1 (binary weights).
     package static func quantize(
         _ weights: Tensor, perChannel: Bool, minimumScales: [Float]? = nil, bits: Int = 8, group: Int? = nil
     ) -> Result? {
@@ -30,7 +30,8 @@ package enum WeightQuantizer {
         var scales = (0..<outputs).map { channel -> Float in
             let sizes = values[(channel * perOutput)..<((channel + 1) * perOutput)].map(abs)
             let largest = sizes.max() ?? 0
-            let step = largest == sizes.min() ? largest : largest / (levels * factors)
+            let isBinary = perChannel && largest == sizes.min()
+            let step = isBinary ? largest : largest / (levels * factors)
             return max(step, minimumScales?[channel] ?? 0, Float.leastNormalMagnitude * 0x1p20)
         }
         if !perChannel, let largest = scales.max() { scales = scales.map { _ in largest } }
