@@ -168,11 +168,13 @@ static void layernorm(const step *s, float *out) {
         for (int64_t i = 0; i < p->columns; i++) sums[i % 16] = sums[i % 16] + x[i];
         const float mean = sum_of_lanes(sums) / (float)p->columns;
         for (int64_t i = 0; i < p->columns; i++) squares[i % 16] = squares[i % 16] + (x[i] - mean) * (x[i] - mean);
-        const float factor = 1 / sqrtf(sum_of_lanes(squares) / (float)p->columns + p->epsilon);
+        const double variance = (double)sum_of_lanes(squares) / (double)p->columns;
+        const float factor = (float)(1 / sqrt(variance + (double)p->epsilon));
         for (int64_t i = 0; i < p->columns; i++) {
             float v = (x[i] - mean) * factor;
-            if (scale) v = v * scale[i];
-            if (bias) v = v + bias[i];
+            if (scale && bias) v = fmaf(v, scale[i], bias[i]);
+            else if (scale) v = v * scale[i];
+            else if (bias) v = v + bias[i];
             out[row * p->columns + i] = v;
         }
     }

@@ -196,9 +196,9 @@ typedef struct {
     const int64_t *offsets;
 } ounce_matmul_params;
 
-// Rows of [rows, columns] to mean 0 and variance 1: m = sum(x) / columns; v = sum((x - m) * (x - m)) / columns; out = (x - m)
-// * (1 / sqrt(v + epsilon)) * scale + bias, left to right, nothing fused. Both sums are formed as softmax's. in[1] is the
-// scale, in[2] the bias, both [columns], NULL for none.
+// Rows of [rows, columns] to mean 0 and variance 1. m = sum(x) / columns; v = (double)sum((x - m) * (x - m)) / columns;
+// f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale, t + bias, t
+// where one or both are NULL. Both sums are float, formed as softmax's. in[1] is the scale, in[2] the bias, both [columns].
 typedef struct {
     int64_t rows, columns;
     float epsilon;

@@ -26,7 +26,8 @@ OUNCE_INLINE float layernorm_mean(const float *x, int64_t n) {
     return layernorm_total(sum) / (float)n;
 }
 
-OUNCE_INLINE float layernorm_variance(const float *x, int64_t n, float mean) {
+// In double, because its rounding would go into every element.
+OUNCE_INLINE double layernorm_variance(const float *x, int64_t n, float mean) {
     v16f sum = splat(0.0f);
     int64_t i = 0;
     for (; i + OUNCE_LANES <= n; i += OUNCE_LANES) {
@@ -37,7 +38,7 @@ OUNCE_INLINE float layernorm_variance(const float *x, int64_t n, float mean) {
         const v16f d = layernorm_tail(x, i, n, mean) - mean;
         sum = sum + d * d;
     }
-    return layernorm_total(sum) / (float)n;
+    return (double)layernorm_total(sum) / (double)n;
 }
 
 void OUNCE_NAME(layernorm_f32)(const ounce_call *call, int64_t begin, int64_t end) {
@@ -48,9 +49,10 @@ void OUNCE_NAME(layernorm_f32)(const ounce_call *call, int64_t begin, int64_t en
         const float *in = (const float *)call->in[0] + row * n;
         float *restrict out = (float *)call->out + row * n;
         const float mean = layernorm_mean(in, n);
-        const float factor = 1.0f / __builtin_elementwise_sqrt(layernorm_variance(in, n, mean) + p->epsilon);
+        const double variance = layernorm_variance(in, n, mean) + (double)p->epsilon;
+        const float factor = (float)(1.0 / __builtin_elementwise_sqrt(variance));
         if (scale && bias) {
-            for (int64_t i = 0; i < n; i++) out[i] = (in[i] - mean) * factor * scale[i] + bias[i];
+            for (int64_t i = 0; i < n; i++) out[i] = __builtin_fmaf((in[i] - mean) * factor, scale[i], bias[i]);
         } else if (scale) {
             for (int64_t i = 0; i < n; i++) out[i] = (in[i] - mean) * factor * scale[i];
         } else if (bias) {
