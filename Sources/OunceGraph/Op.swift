@@ -17,6 +17,9 @@ package enum Op: Sendable, Hashable {
     case binary(BinaryOperator, Activation)
     case unary(UnaryOperator)
     case softmax(axis: Int)
+    /// Over the last `axes` axes together: `(x - mean) / sqrt(variance + epsilon) * scale + bias`. Inputs: x, scale and bias
+    /// (both optional, of the extents of these axes).
+    case layerNormalization(axes: Int, epsilon: Float)
     /// Inputs: x, scale, bias, mean, variance, the last four `[C]` with C the extent of `axis`.
     case batchNormalization(axis: Int, epsilon: Float)
     case reshape([ReshapeDimension])
@@ -173,7 +176,7 @@ package enum UnaryOperator: Sendable, Hashable {
     case hardSwish
     /// `max(0, min(1, alpha * x + beta))`
     case hardSigmoid(alpha: Float, beta: Float)
-    /// What no kernel computes: plain functions without parameters.
+    /// Plain functions without parameters, most of which no kernel computes.
     case function(ElementFunction)
 }
 
@@ -185,6 +188,8 @@ package enum ElementFunction: UInt8, Sendable, Hashable, CaseIterable {
     case erf = 5, softplus = 6, expMinusOne = 7
     case sin = 8, cos = 9, tan = 10, asin = 11, acos = 12, atan = 13
     case sinh = 14, cosh = 15, asinh = 16, acosh = 17, atanh = 18
+    /// `x` times the normal distribution's share below it; `geluTanh`: by its approximation with tanh.
+    case gelu = 19, geluTanh = 20
 }
 
 package enum ReshapeDimension: Sendable, Hashable {

@@ -18,6 +18,7 @@ extension Op {
         case .binary(let op, let activation): with(activation, "\(op)")
         case .unary(let op): op.name
         case .softmax: "softmax"
+        case .layerNormalization: "layerNormalization"
         case .batchNormalization: "batchNormalization"
         case .reshape: "reshape"
         case .transpose: "transpose"

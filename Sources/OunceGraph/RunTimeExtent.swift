@@ -67,6 +67,7 @@ private struct RunTimeExtentRule {
         switch op {
         case .softmax(let axis), .batchNormalization(let axis, _):
             return x.normalized(axis: axis) == first ? nil : first
+        case .layerNormalization(let axes, _): return first < x.rank - axes ? first : nil
         case .cumulativeSum(let axis, _, let reverse):
             return x.normalized(axis: axis) == first && reverse ? nil : first
         case .reduce(_, let axes, let keepDims):

@@ -34,6 +34,7 @@ struct ShapeInference {
         case .softmax(let axis):
             _ = try checked(axis: axis, of: x)
             type = x.type
+        case .layerNormalization(let axes, _): type = try layerNormalization(x, axes)
         case .batchNormalization(let axis, _):
             let channels = x.shape[try checked(axis: axis, of: x)]
             for index in 1...4 {
@@ -158,6 +159,20 @@ struct ShapeInference {
             x.shape, kernel: Array(weights.shape.dims[1...spatial]), conv.strides, conv.dilations, conv.padBefore,
             conv.padAfter)
         return TensorType(x.dtype, Shape([x.shape[0]] + dims + [outputs]))
+    }
+
+    private func layerNormalization(_ x: Value, _ axes: Int) throws(GraphError) -> TensorType {
+        guard (1...max(x.shape.rank, 1)).contains(axes), axes <= x.shape.rank else {
+            throw shape("the last \(axes) axes of \(x.shape)")
+        }
+        let normal = x.shape.dims.suffix(axes)
+        for index in 1...2 where index < inputs.count {
+            guard let parameter = inputs[index] else { continue }
+            guard parameter.shape.rank == axes, zip(parameter.shape.dims, normal).allSatisfy({ agree($0, $1) }) else {
+                throw shape("parameter \(index) is \(parameter.shape), the last axes are \(Shape(Array(normal)))")
+            }
+        }
+        return x.type
     }
 
     private func checkBias(outputs: Int) throws(GraphError) {

@@ -80,7 +80,7 @@ struct ExportGraphs {
         let unary: [UnaryOperator] = [
             .clip(-1, .infinity), .clip(-.infinity, 1), .leakyRelu(0.1), .sigmoid, .exp, .log, .sqrt, .negate, .abs,
             .tanh,
-            .hardSwish, .hardSigmoid(alpha: 0.3, beta: 0.4),
+            .hardSwish, .hardSigmoid(alpha: 0.3, beta: 0.4), .function(.gelu), .function(.geluTanh),
         ]
         for op in unary { x = try g.node(.unary(op), [op == .log || op == .sqrt ? g.positive(x) : x]) }
         x = try g.node(.binary(.add, .relu), [x, g.floats([9])])
@@ -96,6 +96,10 @@ struct ExportGraphs {
         y = try g.node(.pad(before: [0, 1, 0, 2], after: [0, 0, 1, 0], value: 0.5), [y])
         y = try g.node(.slice([.all, SliceRange(start: 1), .all, SliceRange(start: 3, end: 27, step: 2)]), [y])
         y = try g.node(.softmax(axis: 3), [y])
+        let channelCount = g.graph[y].shape[3]
+        y = try g.node(
+            .layerNormalization(axes: 1, epsilon: 1e-3), [y, g.floats([channelCount]), g.floats([channelCount])])
+        y = try g.node(.layerNormalization(axes: 2, epsilon: 1e-3), [y, nil, nil])
         let sums = try g.node(.reduce(.sum, axes: [2], keepDims: false), [y])
         let turned = try g.node(.transpose([0, 2, 1]), [sums])
         let product = try g.node(.matMul, [turned, sums])

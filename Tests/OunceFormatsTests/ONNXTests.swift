@@ -64,6 +64,25 @@ import Testing
         #expect(output(graph).shape == [1, 2, 4])
     }
 
+    /// Layer normalisation and GELU as operators, and in pieces.
+    @Test func fusesWhatExportersSplit() throws {
+        let graph = try load("pieces").simplified()
+        let normal = Op.layerNormalization(axes: 1, epsilon: 0.00999999978)
+        #expect(
+            graph.nodes.map(\.op) == [
+                normal, .unary(.function(.gelu)), normal, .unary(.function(.geluTanh)), normal,
+                .unary(.function(.gelu)),
+            ])
+    }
+
+    @Test func fusesTheSharedTransformer() throws {
+        guard let root = Fixture.shared() else { return }
+        let graph = try ModelFile.load(path: root + "/models/transformer/fsdd_kwt.onnx").simplified()
+        #expect(graph.nodes.count { if case .layerNormalization = $0.op { true } else { false } } == 5)
+        #expect(graph.nodes.count { $0.op == .unary(.function(.gelu)) } == 2)
+        #expect(!graph.nodes.contains { if case .reduce(.mean, [-1], _) = $0.op { true } else { false } })
+    }
+
     /// Against the starts of windows, the last of which is the first to reach the end.
     @Test func padsWindows() {
         for extent in 1...12 {
@@ -86,7 +105,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["qdq", "shapes", "old", "ceil"]) func survivesDamage(_ name: String) throws {
+    @Test(arguments: ["qdq", "shapes", "old", "ceil", "pieces"]) func survivesDamage(_ name: String) throws {
         let file = try Fixture.goldenBytes("\(name).onnx")
         let parse: ([UInt8]) throws -> Void = { try ModelFile.parse(bytes: $0).validate() }
         _ = tryPrefixes(of: file, parse)

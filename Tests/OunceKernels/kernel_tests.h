@@ -18,12 +18,13 @@ typedef struct {
         ounce_quantize_params quantize;
         ounce_copy_params copy;
         ounce_matmul_params matmul;
+        ounce_layernorm_params layernorm;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;
     int has_weights;
-    size_t in_bytes[2], out_bytes;
-    void *in[2];
+    size_t in_bytes[3], out_bytes;
+    void *in[3];  // NULL: not given
     char text[200];
 } step;
 

@@ -153,6 +153,45 @@ static void softmax(const step *s, void *out, int is_float) {
     }
 }
 
+static float sum_of_lanes(float *lanes) {
+    for (int step = 8; step > 0; step /= 2)
+        for (int i = 0; i < step; i++) lanes[i] = lanes[i] + lanes[i + step];
+    return lanes[0];
+}
+
+static void layernorm(const step *s, float *out) {
+    const ounce_layernorm_params *p = &s->p.layernorm;
+    const float *scale = s->in[1], *bias = s->in[2];
+    for (int64_t row = 0; row < p->rows; row++) {
+        const float *x = (const float *)s->in[0] + row * p->columns;
+        float sums[16] = {0}, squares[16] = {0};
+        for (int64_t i = 0; i < p->columns; i++) sums[i % 16] = sums[i % 16] + x[i];
+        const float mean = sum_of_lanes(sums) / (float)p->columns;
+        for (int64_t i = 0; i < p->columns; i++) squares[i % 16] = squares[i % 16] + (x[i] - mean) * (x[i] - mean);
+        const double variance = (double)sum_of_lanes(squares) / (double)p->columns;
+        const float factor = (float)(1 / sqrt(variance + (double)p->epsilon));
+        for (int64_t i = 0; i < p->columns; i++) {
+            float v = (x[i] - mean) * factor;
+            if (scale && bias) v = fmaf(v, scale[i], bias[i]);
+            else if (scale) v = v * scale[i];
+            else if (bias) v = v + bias[i];
+            out[row * p->columns + i] = v;
+        }
+    }
+}
+
+static void matmul(const step *s, float *out) {
+    const ounce_matmul_params *p = &s->p.matmul;
+    for (int64_t i = 0; i < p->batch * p->m * p->n; i++) {
+        const int64_t b = i / (p->m * p->n), row = i / p->n % p->m, column = i % p->n;
+        const float *x = (const float *)s->in[0] + p->offsets[2 * b] + row * p->k;
+        const float *y = (const float *)s->in[1] + p->offsets[2 * b + 1] + column;
+        float sum = 0;
+        for (int64_t k = 0; k < p->k; k++) sum = fmaf(x[k], y[k * p->n], sum);
+        out[i] = sum;
+    }
+}
+
 static void copy(const step *s, char *out) {
     const ounce_copy_params *p = &s->p.copy;
     const int64_t size = p->element_size;
@@ -234,6 +273,7 @@ int reference(const step *s, void *out) {
         return 1;
     case OUNCE_COPY: copy(s, out); return 1;
     case OUNCE_MATMUL_F32: matmul(s, f); return 1;
+    case OUNCE_LAYERNORM_F32: layernorm(s, f); return 1;
     case OUNCE_FAMILY_COUNT: break;
     }
     return 0;
@@ -242,7 +282,24 @@ int reference(const step *s, void *out) {
 int has_float_output(const step *s) {
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
-           s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_MATMUL_F32 || s->family == OUNCE_DEQUANTIZE;
+           s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||
+           s->family == OUNCE_LAYERNORM_F32;
+}
+
+static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
+static double gelu_tanh_exact(double x) { return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+
+// Against the definition in double, relative to x: near -5 the two terms all but cancel.
+static int check_gelu(const char *name, int32_t op, double (*exact)(double)) {
+    double worst = 0;
+    for (int i = 0; i < 200000; i++) {
+        const float x = random_float(-8, 8);
+        const double error = fabs(ounce_unary(op, 0, 0, x) - exact(x)) / fmax(fabs(x), 1e-30);
+        if (!(error <= worst)) worst = error;
+    }
+    const int good = worst < 4e-7 && isnan(ounce_unary(op, 0, 0, NAN));
+    printf("  %s on [-8, 8]: at most %.2g of x%s\n", name, worst, good ? "" : " FAILED");
+    return good;
 }
 
 static double logistic(double x) { return 1 / (1 + exp(-x)); }
@@ -272,6 +329,7 @@ int check_polynomials(void) {
             check_polynomial("tanh", ounce_tanh, tanh, -0.7f, 0.7f);
     good &= check_polynomial("sigmoid", ounce_sigmoid, logistic, -100, 30) &
             check_polynomial("sigmoid", ounce_sigmoid, logistic, -2, 2);
+    good &= check_gelu("gelu", OUNCE_GELU, gelu_exact) & check_gelu("gelu (tanh)", OUNCE_GELU_TANH, gelu_tanh_exact);
     good &= ounce_exp(-INFINITY) == 0 && ounce_exp(INFINITY) == INFINITY && ounce_exp(0) == 1;
     good &= ounce_log(0) == -INFINITY && ounce_log(INFINITY) == INFINITY && isnan(ounce_log(-1)) && ounce_log(1) == 0;
     good &= ounce_tanh(INFINITY) == 1 && ounce_tanh(-INFINITY) == -1 && ounce_tanh(0) == 0;

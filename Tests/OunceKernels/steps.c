@@ -275,6 +275,37 @@ static void make_quantize(step *s) {
     snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);
 }
 
+static void make_matmul(step *s) {
+    ounce_matmul_params p = {random_int(1, 4), random_int(1, 20), random_int(1, 70), random_int(1, 40), NULL};
+    const int64_t size[2] = {p.m * p.k, p.k * p.n};
+    int64_t *offsets = malloc((size_t)p.batch * 2 * sizeof *offsets);
+    for (int k = 0; k < 2; k++) {
+        const int shared = random_int(0, 3) == 0;  // one matrix for the whole batch
+        const size_t count = (size_t)(size[k] * (shared ? 1 : p.batch));
+        for (int64_t b = 0; b < p.batch; b++) offsets[2 * b + k] = shared ? 0 : b * size[k];
+        s->in[k] = random_floats(count, 2, random_int(0, 9) == 0);
+        s->in_bytes[k] = count * 4;
+    }
+    p.offsets = offsets;
+    s->out_bytes = (size_t)(p.batch * p.m * p.n) * 4;
+    s->p.matmul = p;
+    snprintf(s->text, sizeof s->text, "%d times %dx%dx%d", (int)p.batch, (int)p.m, (int)p.k, (int)p.n);
+}
+
+static void make_layernorm(step *s) {
+    const ounce_layernorm_params p = {random_int(1, 5), random_int(1, random_int(0, 1) ? 40 : 1000),
+                                      PICK(0, 1) ? 1e-5f : 1e-12f};
+    const size_t n = (size_t)p.columns, count = n * (size_t)p.rows;
+    s->p.layernorm = p;
+    s->in[0] = random_floats(count, 20, random_int(0, 9) == 0), s->in_bytes[0] = s->out_bytes = count * 4;
+    for (int k = 1; k < 3; k++) {
+        if (random_int(0, 2) == 0) continue;
+        s->in[k] = random_floats(n, 3, 0), s->in_bytes[k] = n * 4;
+    }
+    snprintf(s->text, sizeof s->text, "%d rows of %d, %s scale, %s bias", (int)p.rows, (int)n, s->in[1] ? "a" : "no",
+             s->in[2] ? "a" : "no");
+}
+
 step *make_step(ounce_family family) {
     if (is_conv(family)) return make_random_conv(family);
     step *s = calloc(1, sizeof *s);
@@ -288,6 +319,7 @@ step *make_step(ounce_family family) {
     case OUNCE_BINARY_F32: make_binary(s); break;
     case OUNCE_COPY: make_copy(s); break;
     case OUNCE_MATMUL_F32: make_matmul(s); break;
+    case OUNCE_LAYERNORM_F32: make_layernorm(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {
@@ -304,7 +336,7 @@ step *make_step(ounce_family family) {
         break;
     }
     case OUNCE_UNARY_F32:
-        s->p.unary = (ounce_unary_params){random_int(0, OUNCE_HARD_SIGMOID), (int64_t)count,
+        s->p.unary = (ounce_unary_params){random_int(0, OUNCE_GELU_TANH), (int64_t)count,
                                             random_float(0, 0.4f), 0.5f};
         s->in[0] = random_floats(count, random_int(0, 1) ? 3 : 100, random_int(0, 1));
         s->in_bytes[0] = s->out_bytes = count * 4;
@@ -333,6 +365,8 @@ step *make_step(ounce_family family) {
 void free_step(step *s) {
     free(s->in[0]);
     free(s->in[1]);
+    free(s->in[2]);
+    if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
     free((void *)(uintptr_t)s->weights.weights);
     free((void *)(uintptr_t)s->weights.bias);
     free((void *)(uintptr_t)s->weights.scale);

@@ -5,6 +5,7 @@ extension RandomGraph {
     static let floatOperators = [
         "conv1d", "conv2d", "conv2d", "grouped", "depthwise", "depthwise", "fullyConnected", "maxPool", "averagePool",
         "reduce", "binary", "unary", "softmax", "concat", "slice", "pad", "transpose", "reshape", "matMul",
+        "layerNormalization",
     ]
     static let int8Operators = [
         "conv1d", "conv2d", "conv2d", "grouped", "depthwise", "depthwise", "fullyConnected", "maxPool", "averagePool",
@@ -30,6 +31,7 @@ extension RandomGraph {
         case "concat": try concat(dtype)
         case "quantize": try quantize()
         case "matMul": try matMul(dtype)
+        case "layerNormalization": try layerNormalization(dtype)
         default: try movement(kind, dtype)
         }
     }
@@ -124,7 +126,7 @@ extension RandomGraph {
             .clip(-0.7, 0.9), .leakyRelu(0.1), .sigmoid, .tanh, .exp, .negate, .abs, .hardSwish,
             .hardSigmoid(alpha: 0.2, beta: 0.5),
         ]
-        if dtype == .int8 { operators += [.log, .sqrt] }
+        operators += dtype == .int8 ? [.log, .sqrt] : [.function(.gelu), .function(.geluTanh), .function(.erf)]
         return try finish(try node(.unary(pick(operators)), [x], like: dtype))
     }
 
@@ -174,6 +176,16 @@ extension RandomGraph {
         let a = input(Shape(leading.dims + [m, k]), dtype)
         let b = chance(0.5) ? constant(Shape(other.dims + [k, n]), dtype) : input(Shape(other.dims + [k, n]), dtype)
         return try finish(try sum(.matMul, a, b, nil, terms: k))
+    }
+
+    mutating func layerNormalization(_ dtype: DType) throws -> Graph {
+        let axes = random.int(1...2)
+        let normal = Shape((0..<axes).map { _ in random.int(4...20) })
+        let x = input(Shape(shape(rank: random.int(0...2)).dims + normal.dims), dtype)
+        let op = Op.layerNormalization(axes: axes, epsilon: pick([1e-5, 1e-3]))
+        let scale = chance(0.7) ? constant(normal) : nil
+        let bias = chance(0.7) ? chance(0.5) ? constant(normal) : input(normal) : nil
+        return try finish(try node(op, [x, scale, bias], like: dtype))
     }
 
     /// Operators that only move numbers.

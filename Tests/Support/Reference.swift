@@ -141,6 +141,8 @@ enum Reference {
         case .asinh: Glibc.asinh(x)
         case .acosh: Glibc.acosh(x)
         case .atanh: Glibc.atanh(x)
+        case .gelu: x * Glibc.erfc(-x / 2.0.squareRoot()) / 2
+        case .geluTanh: x / (1 + Glibc.exp(-2 * (2 / Double.pi).squareRoot() * (x + 0.044715 * Glibc.pow(x, 3))))
         }
     }
 
@@ -182,6 +184,21 @@ enum Reference {
             let top = places.map { x.values[$0] }.max() ?? 0
             let sum = places.reduce(0) { $0 + exp(x.values[$1] - top) }
             for place in places { result.values[place] = exp(x.values[place] - top) / sum }
+        }
+        return result
+    }
+
+    static func layerNormalization(
+        _ x: NDArray, axes: Int, epsilon: Double, scale: [Double]?, bias: [Double]?
+    ) -> NDArray {
+        let columns = x.shape.suffix(axes).reduce(1, *)
+        var result = x
+        for place in x.values.indices {
+            let row = x.values[place / columns * columns..<(place / columns + 1) * columns]
+            let mean = row.reduce(0, +) / Double(columns)
+            let meanSquare = row.reduce(0) { $0 + $1 * $1 } / Double(columns)
+            let normal = (x.values[place] - mean) / (meanSquare - mean * mean + epsilon).squareRoot()
+            result.values[place] = normal * (scale?[place % columns] ?? 1) + (bias?[place % columns] ?? 0)
         }
         return result
     }

@@ -78,6 +78,8 @@ void OUNCE_NAME(unary_f32)(const ounce_call *call, int64_t begin, int64_t end) {
         UNARY(HARD_SWISH)
         UNARY(HARD_SIGMOID)
         UNARY(ERF)
+        UNARY(GELU)
+        UNARY(GELU_TANH)
     default: break;
     }
 }

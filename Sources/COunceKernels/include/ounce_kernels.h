@@ -67,6 +67,7 @@ typedef enum {
     OUNCE_DEQUANTIZE,  // ounce_quantize_params: int8 -> float
     OUNCE_COPY,        // ounce_copy_params: pad, slice, transpose, concat: moves elements of 1, 2, 4 or 8 bytes
     OUNCE_MATMUL_F32,  // ounce_matmul_params; in[0], in[1] float, out float
+    OUNCE_LAYERNORM_F32,  // ounce_layernorm_params; in[0], in[1] and in[2] float, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -145,6 +146,8 @@ typedef enum {
     OUNCE_HARD_SWISH,    // x * clamp(x + 3, 0, 6) * (1/6), left to right
     OUNCE_HARD_SIGMOID,  // clamp(alpha * x + beta, 0, 1), fused
     OUNCE_ERF,
+    OUNCE_GELU,       // 0.5 * x * (1 + erf(x * sqrt(1/2))), left to right
+    OUNCE_GELU_TANH,  // 0.5 * x * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x * x * x))), left to right
 } ounce_unary_op;
 typedef struct {
     int32_t op;
@@ -197,6 +200,14 @@ typedef struct {
     int64_t batch, m, n, k;
     const int64_t *offsets;
 } ounce_matmul_params;
+
+// Rows of [rows, columns] to mean 0 and variance 1. m = sum(x) / columns; v = (double)sum((x - m) * (x - m)) / columns;
+// f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale, t + bias, t
+// where one or both are NULL. Both sums are float, formed as softmax's. in[1] is the scale, in[2] the bias, both [columns].
+typedef struct {
+    int64_t rows, columns;
+    float epsilon;
+} ounce_layernorm_params;
 
 // ---- kernels ----
 

@@ -89,6 +89,12 @@ OUNCE_INLINE float ounce_erf_inline(float x) {
     return magnitude < 0.9f ? p * x : signed_far;
 }
 
+OUNCE_INLINE float ounce_gelu_inline(float x) { return 0.5f * x * (1.0f + ounce_erf_inline(x * 0.707106781f)); }
+
+OUNCE_INLINE float ounce_gelu_tanh_inline(float x) {
+    return 0.5f * x * (1.0f + ounce_tanh_inline(0.797884561f * (x + 0.044715f * x * x * x)));
+}
+
 OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float x) {
     switch (op) {
     case OUNCE_CLIP: return ounce_clamp(x, alpha, beta);
@@ -103,6 +109,8 @@ OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float
     case OUNCE_HARD_SWISH: return x * ounce_clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6);
     case OUNCE_HARD_SIGMOID: return ounce_clamp(__builtin_fmaf(alpha, x, beta), 0.0f, 1.0f);
     case OUNCE_ERF: return ounce_erf_inline(x);
+    case OUNCE_GELU: return ounce_gelu_inline(x);
+    case OUNCE_GELU_TANH: return ounce_gelu_tanh_inline(x);
     default: return x;
     }
 }

@@ -41,16 +41,7 @@ extension ONNXTranslation {
     }
 
     mutating func gelu(_ x: ValueID, isTanh: Bool) throws(ImportFailure) -> ValueID {
-        let half = try multiply(x, try scalar(0.5, like: x))
-        let argument: ValueID
-        if isTanh {
-            let cube = try multiply(try multiply(try square(x), x), try scalar(0.044715, like: x))
-            argument = try multiply(try add(x, cube), try scalar(0.797884560802865, like: x))
-        } else {
-            argument = try multiply(x, try scalar(0.7071067811865476, like: x))
-        }
-        let bell = try unary(isTanh ? .tanh : .function(.erf), argument)
-        return try multiply(half, try add(bell, try scalar(1, like: x)))
+        try unary(.function(isTanh ? .geluTanh : .gelu), x)
     }
 
     mutating func mish(_ node: ONNXNode) throws(ImportFailure) -> ONNXBinding {

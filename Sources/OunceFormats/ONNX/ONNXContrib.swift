@@ -100,6 +100,12 @@ extension ONNXTranslation {
     private mutating func normalizedRows(
         _ x: ValueID, _ gamma: ValueID, _ beta: ValueID?, epsilon: Double, isCentred: Bool
     ) throws(ImportFailure) -> ValueID {
+        let extents = Shape([shape(x)[rank(x) - 1]])
+        if isCentred, type(x).dtype == .float32, extents.isStatic, shape(gamma) == extents,
+            beta.map({ shape($0) == extents }) ?? true
+        {
+            return try make(.layerNormalization(axes: 1, epsilon: Float(epsilon)), [x, gamma, beta])
+        }
         let axes = [rank(x) - 1]
         let centred = isCentred ? try subtract(x, try reduce(.mean, x, axes: axes)) : x
         let variance = try reduce(.mean, try square(centred), axes: axes)

@@ -28,11 +28,19 @@ extension ONNXTranslation {
         let x = try stashed(original, &node)
         let first = try axis(node.int("axis", default: -1), of: x)
         let epsilon = Double(node.float("epsilon", default: 1e-5))
+        let (scale, shift) = (try value(node, 1), try optionalValue(node, 2))
+        let extents = Shape(Array(shape(x).dims[first...]))
+        if type(original).dtype == .float32, !wants(node, output: 1), !wants(node, output: 2), extents.isStatic,
+            shape(scale) == extents, shift.map({ shape($0) == extents }) ?? true
+        {
+            let op = Op.layerNormalization(axes: rank(x) - first, epsilon: Float(epsilon))
+            return .value(try make(op, [x, scale, shift]))
+        }
         let (normal, mean, reciprocal) = try standardized(x, axes: Array(first..<rank(x)), epsilon: epsilon)
         bind(node, output: 1, .value(mean))
         bind(node, output: 2, .value(reciprocal))
-        var result = try multiply(try cast(normal, type(original).dtype), try value(node, 1))
-        if let bias = try optionalValue(node, 2) { result = try add(result, bias) }
+        var result = try multiply(try cast(normal, type(original).dtype), scale)
+        if let shift { result = try add(result, shift) }
         return .value(result)
     }
 

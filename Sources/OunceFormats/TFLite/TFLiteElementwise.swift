@@ -127,17 +127,7 @@ extension TFLiteTranslation {
 
     mutating func gelu(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {
         let x = try real(op, 0)
-        let inner: ValueID
-        if try op.flag(4) {
-            let cube = try binary(.multiply, try binary(.multiply, x, x, op), x, op)
-            let sum = try binary(.add, x, try binary(.multiply, cube, scalar(0.044715), op), op)
-            inner = try unary(.tanh, try binary(.multiply, sum, scalar(0.797_884_56), op), op)
-        } else {
-            inner = try unary(.function(.erf), try binary(.multiply, x, scalar(0.707_106_77), op), op)
-        }
-        let half = try binary(.multiply, x, scalar(0.5), op)
-        let result = try binary(.multiply, half, try binary(.add, inner, scalar(1), op), op)
-        return .value(try finish(result, op))
+        return .value(try finish(try unary(.function(try op.flag(4) ? .geluTanh : .gelu), x, op), op))
     }
 
     mutating func prelu(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {

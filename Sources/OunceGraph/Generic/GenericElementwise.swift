@@ -87,4 +87,20 @@ extension GenericLoop {
             }
         }
     }
+
+    func layerNormalization(axes: Int, epsilon: Double) {
+        let columns = x.shape.dims.suffix(axes).reduce(1, *)
+        guard columns > 0 else { return }
+        let (scale, bias) = (operand(1)?.numbers(Double.self), operand(2)?.numbers(Double.self))
+        for first in stride(from: 0, to: count, by: columns) {
+            let row = (first..<first + columns).map { x.dtype.load(x.bytes, $0, as: Double.self) }
+            let mean = row.reduce(0, +) / Double(columns)
+            let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
+            let deviation = (variance + epsilon).squareRoot()
+            for (i, number) in row.enumerated() {
+                let result = (number - mean) / deviation * (scale?[i] ?? 1) + (bias?[i] ?? 0)
+                store(N(exactlyOrNearest: result), first + i)
+            }
+        }
+    }
 }

@@ -61,6 +61,8 @@ extension Double: GenericNumber {
         case .asinh: Glibc.asinh(x)
         case .acosh: Glibc.acosh(x)
         case .atanh: Glibc.atanh(x)
+        case .gelu: 0.5 * x * (1 + Glibc.erf(x / 2.0.squareRoot()))
+        case .geluTanh: 0.5 * x * (1 + Glibc.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         }
     }
 }

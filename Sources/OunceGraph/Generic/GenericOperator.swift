@@ -62,6 +62,7 @@ package struct GenericOperator: Sendable {
         case .select: loop.select()
         case .unary(let op): loop.unary(op)
         case .softmax(let axis): loop.softmax(axis: axis)
+        case .layerNormalization(let axes, let epsilon): loop.layerNormalization(axes: axes, epsilon: Double(epsilon))
         case .cast: loop.cast()
         case .reshape: out.copyMemory(from: x.bytes, byteCount: x.count * x.dtype.byteSize)
         case .transpose, .slice, .pad, .concat, .expand, .reverse, .reverseSequence: loop.move(op)

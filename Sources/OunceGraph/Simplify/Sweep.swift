@@ -114,11 +114,16 @@ extension Sweep {
         return producers[id.index]
     }
 
+    func producer(of id: ValueID) -> Node? { producers[id.index] }
+
     /// As `producer`, but nil where something else reads the value too.
     func soleProducer(_ node: Node, _ index: Int) -> Node? {
         guard index < node.inputs.count, let id = node.inputs[index], reads[id.index] == 1 else { return nil }
         return producers[id.index]
     }
+
+    /// How many nodes and outputs of the graph read the value.
+    func readers(of id: ValueID) -> Int { reads[id.index] }
 
     func constant(_ node: Node, _ index: Int) -> Tensor? { input(node, index)?.constant }
 

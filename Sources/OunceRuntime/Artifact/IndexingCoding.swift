@@ -70,6 +70,10 @@ extension OpCoding {
         case .integerLSTM(let layer):
             writer.put(UInt8(42))
             writer.put(layer.numbers)
+        case .layerNormalization(let axes, let epsilon):
+            writer.put(UInt8(43))
+            writer.put(axes)
+            writer.put(epsilon)
         case .sampleAt, .roiAlign, .determinant, .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut:
             encodeSampling(op, to: &writer)
         case .conv, .fullyConnected, .matMul, .pool, .reduce, .binary, .unary, .softmax, .batchNormalization, .reshape,
@@ -120,6 +124,7 @@ extension OpCoding {
                 throw reader.damaged("the numbers of an integer LSTM")
             }
             return .integerLSTM(layer)
+        case 43: return .layerNormalization(axes: try reader.int(), epsilon: try reader.float())
         case 32...39: return try decodeSampling(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }

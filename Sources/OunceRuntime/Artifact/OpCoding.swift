@@ -123,7 +123,7 @@ enum OpCoding {
         case 15: return .quantize
         case 16: return .dequantize
         case 17: return .cast(try raw(DType.self, &reader))
-        case 18...42: return try decodeIndexing(tag, &reader)
+        case 18...43: return try decodeIndexing(tag, &reader)
         default: throw reader.damaged("operator \(tag) is not known to this version of Ounce")
         }
     }

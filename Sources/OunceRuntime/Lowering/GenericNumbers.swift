@@ -46,7 +46,7 @@ extension Op {
         // Sums of products are exact in wide integers, where integer operators of ONNX take them.
         let isNarrow = dtype.byteSize < 4
         switch self {
-        case .softmax, .recurrent, .dequantize, .batchNormalization: return true
+        case .softmax, .recurrent, .dequantize, .batchNormalization, .layerNormalization: return true
         case .matMul, .conv, .fullyConnected, .reduce(.mean, _, _): return isNarrow
         case .pool(let pool): return pool.kind == .average
         case .unary(let unary): return unary.isReal

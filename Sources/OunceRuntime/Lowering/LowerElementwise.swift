@@ -20,7 +20,7 @@ extension Lowering {
             let (from, to) = (try grid(graph[x]), try grid(graph[node.outputs[0]]))
             let output = outputOf(node)
             try emitTable(from: from, to: to, source: source, output: output, count: elementCount(x), node: node.name) {
-                if case .function(let function) = op { return function.apply($0) }
+                if case .function(let function) = op, function.kernel == nil { return function.apply($0) }
                 return ounce_unary(Int32(code.rawValue), alpha, beta, $0)
             }
         default: throw RuntimeError(.unsupported, "this operator on \(graph[x].dtype) values")
@@ -40,9 +40,8 @@ extension Lowering {
         case .abs: (OUNCE_ABS, 0, 0)
         case .hardSwish: (OUNCE_HARD_SWISH, 0, 0)
         case .hardSigmoid(let alpha, let beta): (OUNCE_HARD_SIGMOID, alpha, beta)
-        case .function(.erf): (OUNCE_ERF, 0, 0)
-        // Never a kernel's.
-        case .function: (OUNCE_CLIP, 0, 0)
+        // Others are never a kernel's.
+        case .function(let function): (function.kernel ?? OUNCE_CLIP, 0, 0)
         }
     }
 
@@ -240,5 +239,17 @@ extension Lowering {
             scales: scales.bytes.baseAddress?.assumingMemoryBound(to: Float.self),
             zeros: zeros.bytes.baseAddress?.assumingMemoryBound(to: Int32.self))
         return (parameters, [scales, zeros])
+    }
+}
+
+extension ElementFunction {
+    /// The operator of the float kernels that computes it.
+    var kernel: ounce_unary_op? {
+        switch self {
+        case .erf: OUNCE_ERF
+        case .gelu: OUNCE_GELU
+        case .geluTanh: OUNCE_GELU_TANH
+        default: nil
+        }
     }
 }

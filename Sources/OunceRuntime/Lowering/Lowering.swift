@@ -174,6 +174,8 @@ struct Lowering {
         case .binary(let op, let activation): try lowerBinary(node, op, activation)
         case .unary(let op): try lowerUnary(node, op)
         case .softmax(let axis): try lowerSoftmax(node, axis: axis)
+        case .layerNormalization(let axes, let epsilon):
+            try lowerLayerNormalization(node, axes: axes, epsilon: epsilon)
         case .reshape: try lowerReshape(node)
         case .transpose(let permutation): try lowerTranspose(node, permutation)
         case .concat(let axis): try lowerConcat(node, axis: axis)
@@ -204,8 +206,10 @@ struct Lowering {
         case .pool: return isReal && graph[x].shape.rank <= 4
         case .reduce(let reduction, _, _): return isReal && reduction != .product
         case .binary(let op, _): return isReal && op.isArithmetic
-        case .unary(.function(let function)): return isQuantized(x) || (function == .erf && isReal)
+        case .unary(.function(let function)): return isQuantized(x) || (function.kernel != nil && isReal)
         case .matMul, .unary, .softmax: return isReal
+        case .layerNormalization:
+            return node.inputs.allSatisfy { $0.map { graph[$0].dtype == .float32 || isQuantized($0) } ?? true }
         default: return true
         }
     }

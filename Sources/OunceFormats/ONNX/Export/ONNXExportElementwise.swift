@@ -80,11 +80,36 @@ extension ONNXExport {
                 "Exp", [try tensor(x, order: order(x))], name: "\(node.name)_Exp", output: "\(node.name)_power")
             let one = try scalar(1, numberType(x), name: "\(node.name)_one")
             try finish(node, "Sub", [power, one], order: order(x))
+        case .function(.gelu): try gelu(node, x, isTanh: false)
+        case .function(.geluTanh): try gelu(node, x, isTanh: true)
         case .function(.not) where graph[x].dtype != .bool: try inOrderOfInput(node, x, "BitwiseNot")
         // ONNX has the others under the same names.
         case .function(let function):
             try inOrderOfInput(node, x, function.name.prefix(1).uppercased() + function.name.dropFirst())
         }
+    }
+
+    /// By its parts, which every opset has.
+    private mutating func gelu(_ node: Node, _ x: ValueID, isTanh: Bool) throws(FormatError) {
+        let (name, source, dtype) = (node.name, try tensor(x, order: order(x)), numberType(x))
+        var parts = 0
+        func part(_ type: String, _ inputs: [String], _ export: inout ONNXExport) -> String {
+            parts += 1
+            return export.emit(type, inputs, name: "\(name)_\(type)_\(parts)", output: "\(name)_part_\(parts)")
+        }
+        var argument = source
+        if isTanh {
+            let square = part("Mul", [source, source], &self)
+            let third = try scalar(0.044715, dtype, name: "\(name)_third")
+            let cubic = part("Mul", [part("Mul", [square, source], &self), third], &self)
+            argument = part("Add", [source, cubic], &self)
+        }
+        let factor: Float = isTanh ? 0.797_884_561 : 0.707_106_781
+        argument = part("Mul", [argument, try scalar(factor, dtype, name: "\(name)_factor")], &self)
+        let bell = part(isTanh ? "Tanh" : "Erf", [argument], &self)
+        let weight = part("Add", [bell, try scalar(1, dtype, name: "\(name)_one")], &self)
+        let half = part("Mul", [source, try scalar(0.5, dtype, name: "\(name)_half")], &self)
+        try finish(node, "Mul", [half, weight], order: order(x))
     }
 
     mutating func binary(

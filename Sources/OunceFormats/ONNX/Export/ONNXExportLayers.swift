@@ -119,4 +119,28 @@ extension ONNXExport {
         for id in node.inputs.dropFirst().compactMap({ $0 }) { inputs.append(try tensor(id, order: [0])) }
         try finish(node, "BatchNormalization", inputs, ["epsilon": .float(epsilon)], order: order)
     }
+
+    /// ONNX wants a scale.
+    mutating func layerNormalization(
+        _ node: Node, _ x: ValueID, axes: Int, _ epsilon: Float
+    ) throws(FormatError) {
+        let rank = rank(x)
+        let identity = Array(0..<rank)
+        var inputs = [try tensor(x, order: identity)]
+        if node.inputs.count > 1, let scale = node.inputs[1] {
+            inputs.append(try tensor(scale, order: Array(0..<axes)))
+        } else {
+            let shape = Shape(Array(graph[x].shape.dims.suffix(axes)))
+            guard let count = shape.elementCount,
+                let ones = Tensor([Float](repeating: 1, count: count), shape: shape)
+            else { throw FormatError(.unsupported, "\(node.name): normalisation of axes of unknown extents") }
+            inputs.append(initializer(ones, name: "\(node.name)_scale"))
+        }
+        if node.inputs.count > 2, let shift = node.inputs[2] {
+            inputs.append(try tensor(shift, order: Array(0..<axes)))
+        }
+        try finish(
+            node, "LayerNormalization", inputs, ["axis": .integer(rank - axes), "epsilon": .float(epsilon)],
+            order: identity)
+    }
 }

@@ -20,6 +20,7 @@ extension ONNXExport {
         case .softmax(let axis):
             let place = try self.place(axis, of: x, node)
             try inOrderOfInput(node, x, "Softmax", ["axis": .integer(place)])
+        case .layerNormalization(let axes, let epsilon): try layerNormalization(node, x, axes: axes, epsilon)
         case .batchNormalization(let axis, let epsilon): try batchNormalization(node, x, axis: axis, epsilon)
         case .reshape(let dimensions): try reshape(node, x, dimensions)
         case .transpose(let permutation):
