@@ -136,6 +136,16 @@ import Testing
         }
     }
 
+    @Test func layerNormalization() throws {
+        try check("layerNormalization", cases: 9) { c in
+            let x = try c.value([c.int(1...3), c.int(2...4), c.int(2...6)])
+            let axes = c.int(1...2)
+            let shape = Shape(Array(c.graph[x].shape.dims.suffix(axes)))
+            let (scale, bias) = (c.parameter(shape), c.parameter(shape))
+            return try c.node(.layerNormalization(axes: axes, epsilon: 1e-2), [x, scale, bias])
+        }
+    }
+
     @Test func softmax() throws {
         try check("softmax", cases: 9) { c in
             let x = try c.value([c.int(1...4), c.int(2...19), c.int(1...5)])

@@ -48,6 +48,12 @@ extension ProgramBuilder {
         case .softmax(let axis): try addSoftmax(node, axis, x, output)
         case .batchNormalization(let axis, let epsilon):
             try addBatchNormalization(node, operands, axis: axis, epsilon: epsilon, output)
+        case .layerNormalization(let axes, let epsilon):
+            func optional(_ index: Int) -> Slot? { index < operands.count ? operands[index] : nil }
+            append(
+                LayerNormalizationStep(
+                    name: node.name, x: x, scale: optional(1), bias: optional(2), axes: axes, epsilon: epsilon,
+                    output: output))
         case .reshape: append(MovementStep(name: node.name, copying: x, to: output))
         case .cast where x.type.dtype == output.type.dtype:
             append(MovementStep(name: node.name, copying: x, to: output))

@@ -29,7 +29,7 @@ extension Graph {
         }
         func isReached(_ index: Int) -> Bool { node.inputs[index].map(reached.contains) ?? false }
         switch node.op {
-        case .conv, .fullyConnected, .batchNormalization: return [1, 2]
+        case .conv, .fullyConnected, .batchNormalization, .layerNormalization: return [1, 2]
         case .recurrent: return [1, 2, 3]
         case .matMul: return [0, 1].filter { (constant($0)?.shape.rank ?? 0) >= 2 }
         case .gather: return constant(1) == nil ? [0] : []

@@ -101,6 +101,8 @@ extension ElementFunction {
         case .asinh: asinhf(x)
         case .acosh: acoshf(x)
         case .atanh: atanhf(x)
+        case .gelu: 0.5 * x * (1 + erff(x * 0.707_106_77))
+        case .geluTanh: 0.5 * x * (1 + tanhf(0.797_884_6 * (x + 0.044_715 * x * x * x)))
         }
     }
 
@@ -123,6 +125,10 @@ extension ElementFunction {
         case .asinh: return 1 / (1 + x * x).squareRoot()
         case .acosh: return 1 / (x * x - 1).squareRoot()
         case .atanh: return 1 / (1 - x * x)
+        case .gelu: return 0.5 * (1 + erff(x * 0.707_106_77)) + x * 0.398_942_3 * expf(-0.5 * x * x)
+        case .geluTanh:
+            let t = tanhf(0.797_884_6 * (x + 0.044_715 * x * x * x))
+            return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.797_884_6 * (1 + 0.134_145 * x * x)
         }
     }
 }
