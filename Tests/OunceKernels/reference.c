@@ -56,6 +56,13 @@ static int conv(const step *s, void *out, int is_float) {
                     if (is_float) {
                         if (size < 1e38 && fabs(f - exact) > 1e-5 * size + 1e-40) good = 0;
                         ((float *)out)[o] = clamp_float(f, p->min, p->max);
+                    } else if (p->scale == 1 && p->in_zero == p->out_zero) {
+                        // Twice the magnitude plus the divisor, over twice the divisor: halves go away from zero.
+                        const int64_t total = isum + (divisor - count) * p->in_zero;
+                        const int64_t half = (2 * (total < 0 ? -total : total) + divisor) / (2 * divisor);
+                        int64_t q = total < 0 ? -half : half;
+                        q = q < p->out_min ? p->out_min : q;
+                        ((int8_t *)out)[o] = (int8_t)(q > p->out_max ? p->out_max : q);
                     } else {
                         ((int8_t *)out)[o] =
                             round_to_int8((float)wrap(i) * s->weights.scale[n], p->out_min, p->out_max, p->out_zero);

@@ -35,6 +35,12 @@ extension Step {
             return (Int(quantize(low)), Int(quantize(high)))
         }
 
+        /// The mean of stored numbers, halves away from zero; `sum` is that of the differences to the zero point.
+        func average(_ sum: Double, _ count: Int, _ minimum: Int, _ maximum: Int) -> Double {
+            let mean = (sum / Double(count) + Double(zero)).rounded(.toNearestOrAwayFromZero)
+            return min(max(mean, Double(minimum)), Double(maximum))
+        }
+
         /// The rule for accumulators.
         func requantize(_ accumulator: Double, _ scale: Float, _ activation: Activation = .none) -> Double {
             let (minimum, maximum) = bounds(activation)
@@ -68,8 +74,10 @@ extension Step {
                 switch pool.kind {
                 case .max: min(max(window.values.max() ?? -128, Double(minimum)), Double(maximum))
                 case .average:
-                    out.requantize(
-                        window.values.reduce(0, +), scale / Float(window.divisor), pool.activation)
+                    scale == 1 && input.zero == out.zero
+                        ? out.average(window.values.reduce(0, +), window.divisor, minimum, maximum)
+                        : out.requantize(
+                            window.values.reduce(0, +), scale / Float(window.divisor), pool.activation)
                 }
             }
         case .reduce(let reduction, let axes, _):
@@ -78,7 +86,10 @@ extension Step {
             return Reference.reduce(moves ? recoded(x) : x.centered, axes: axes, shape: shape, dtype: .int8) {
                 numbers in
                 switch reduction {
-                case .mean: out.requantize(numbers.reduce(0, +), scale / Float(numbers.count))
+                case .mean:
+                    scale == 1 && input.zero == out.zero
+                        ? out.average(numbers.reduce(0, +), numbers.count, -128, 127)
+                        : out.requantize(numbers.reduce(0, +), scale / Float(numbers.count))
                 case .sum: out.requantize(numbers.reduce(0, +), scale)
                 case .max: numbers.max() ?? -128
                 case .min: numbers.min() ?? 127
