@@ -150,7 +150,8 @@ struct Step {
         case .softmax(let axis): return Reference.softmax(x, axis: axis)
         case .layerNormalization(let axes, let epsilon):
             return Reference.layerNormalization(
-                x, axes: axes, epsilon: Double(epsilon), scale: optional(1)?.real.values, bias: optional(2)?.real.values)
+                x, axes: axes, epsilon: Double(epsilon), scale: optional(1)?.real.values, bias: optional(2)?.real.values
+            )
         case .batchNormalization(let axis, let epsilon):
             let parameters = try (1...4).map { try operand($0).real.values }
             return Reference.batchNormalization(x, parameters, axis: axis, epsilon: Double(epsilon))

@@ -7,7 +7,8 @@ struct FuseGelu: Rule {
         else { return nil }
         for place in 0...1 {
             let x = product.factors[1 - place]
-            guard sweep[x].shape == y.shape, let isTanh = isTanhOfWeight(product.factors[place], of: x, in: sweep) else {
+            guard sweep[x].shape == y.shape, let isTanh = isTanhOfWeight(product.factors[place], of: x, in: sweep)
+            else {
                 continue
             }
             return .node(.unary(.function(isTanh ? .geluTanh : .gelu)), [x], for: node)

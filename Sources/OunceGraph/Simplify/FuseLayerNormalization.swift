@@ -126,7 +126,9 @@ struct FuseLayerNormalization: Rule {
             else { continue }
             var biased: Node?
             if isSum {
-                guard case .binary(.subtract, .none) = rest.op, let inner = sweep.soleProducer(rest, 1) else { continue }
+                guard case .binary(.subtract, .none) = rest.op, let inner = sweep.soleProducer(rest, 1) else {
+                    continue
+                }
                 (biased, rest) = (rest, inner)
             }
             guard rest.isProduct else { continue }

@@ -14,7 +14,8 @@ extension Graph {
     private static var passes: [any Rule.Type] {
         [
             // Before others move parts of what these two recognise.
-            FoldConstants.self, DropIdentities.self, FuseLayerNormalization.self, FuseGelu.self, MergeReshapes.self, MergeTransposes.self, SinkTransposes.self,
+            FoldConstants.self, DropIdentities.self, FuseLayerNormalization.self, FuseGelu.self, MergeReshapes.self,
+            MergeTransposes.self, SinkTransposes.self,
             SinkReshapes.self,
             CancelQuantization.self, FuseActivations.self, LowerQuantizedOperators.self, ConvertMatMul.self,
             FoldTransposeIntoFullyConnected.self, FoldBatchNormalization.self, FoldConstantArithmetic.self,
