@@ -1,38 +1,39 @@
-// Softmax; compiled once for each instruction set. A unit is one row; the scratch holds the exponentials of a row,
-// rounded up to whole vectors, so that no loop over them has a tail.
+// Softmax; compiled once for each instruction set. A unit is one row; the scratch holds the exponentials of a row.
 #include "../math/polynomials.h"
-#include "../vector.h"
+
+#define LANES 16
 
 // The sum in the contract's order, whatever the vector width.
-OUNCE_INLINE float lane_sum(float *e, int64_t n) {
-    v16f sum = splat(0.0f);
-    for (int64_t i = n; i % OUNCE_LANES; i++) e[i] = 0.0f;
-    for (int64_t i = 0; i < n; i += OUNCE_LANES) sum = sum + LOAD(v16f, e + i);
-    float lanes[OUNCE_LANES];
-    memcpy(lanes, &sum, sizeof lanes);
-    for (int step = OUNCE_LANES / 2; step > 0; step /= 2) {
+OUNCE_INLINE float lane_sum(const float *e, int64_t n) {
+    float lanes[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++) lanes[lane] = lanes[lane] + e[i + lane];
+    }
+    for (int lane = 0; i + lane < n; lane++) lanes[lane] = lanes[lane] + e[i + lane];
+    for (int step = LANES / 2; step > 0; step /= 2) {
         for (int lane = 0; lane < step; lane++) lanes[lane] = lanes[lane] + lanes[lane + step];
     }
     return lanes[0];
 }
 
-// In any order: which zero is the largest makes no difference to what is subtracted from it.
+// In lanes: numbers may be compared in any order, and which zero is the largest makes no difference to what it is
+// subtracted from.
 OUNCE_INLINE float largest(const float *x, int64_t n) {
-    v16f top = splat(-__builtin_inff());
+    float max = -__builtin_inff();
     int64_t i = 0;
-    for (; i + OUNCE_LANES <= n; i += OUNCE_LANES) {
-        const v16f v = LOAD(v16f, x + i);
-        top = SELECT(v16f, v > top, v, top);
-    }
-    float lanes[OUNCE_LANES];
-    memcpy(lanes, &top, sizeof lanes);
-    for (int lane = 0; i + lane < n; lane++) lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
-    for (int step = OUNCE_LANES / 2; step > 0; step /= 2) {
-        for (int lane = 0; lane < step; lane++) {
-            lanes[lane] = lanes[lane] > lanes[lane + step] ? lanes[lane] : lanes[lane + step];
+    if (n >= LANES) {
+        float lanes[LANES];
+        for (int lane = 0; lane < LANES; lane++) lanes[lane] = max;
+        for (; i + LANES <= n; i += LANES) {
+            for (int lane = 0; lane < LANES; lane++) {
+                lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
+            }
         }
+        for (int lane = 0; lane < LANES; lane++) max = lanes[lane] > max ? lanes[lane] : max;
     }
-    return lanes[0];
+    for (; i < n; i++) max = x[i] > max ? x[i] : max;
+    return max;
 }
 
 void OUNCE_NAME(softmax_f32)(const ounce_call *call, int64_t begin, int64_t end) {
@@ -40,17 +41,12 @@ void OUNCE_NAME(softmax_f32)(const ounce_call *call, int64_t begin, int64_t end)
     const int64_t n = p->columns;
     for (int64_t row = begin; row < end; row++) {
         const float *in = (const float *)call->in[0] + row * n;
+        float *restrict out = (float *)call->out + row * n;
         float *restrict e = call->scratch;
         const float max = largest(in, n);
-        // Reads up to OUNCE_SLACK bytes behind the row.
-        for (int64_t i = 0; i < n; i += OUNCE_LANES) {
-            for (int lane = 0; lane < OUNCE_LANES; lane++) e[i + lane] = ounce_exp_inline(in[i + lane] - max);
-        }
+        for (int64_t i = 0; i < n; i++) e[i] = ounce_exp_inline(in[i] - max);
         const float sum = lane_sum(e, n);
-        for (int64_t i = 0; i < n; i += OUNCE_LANES) {
-            for (int lane = 0; lane < OUNCE_LANES; lane++) e[i + lane] = e[i + lane] / sum;
-        }
-        memcpy((float *)call->out + row * n, e, (size_t)n * sizeof(float));
+        for (int64_t i = 0; i < n; i++) out[i] = e[i] / sum;
     }
 }
 
@@ -70,3 +66,5 @@ void OUNCE_NAME(softmax_s8)(const ounce_call *call, int64_t begin, int64_t end) 
         for (int64_t i = 0; i < n; i++) out[i] = ounce_round(e[i] / sum / out_scale, range);
     }
 }
+
+#undef LANES

@@ -1,7 +1,7 @@
 #include "../kernels.h"
 
 size_t ounce_softmax_scratch(const void *params) {
-    return ounce_align64((size_t)((const ounce_softmax_params *)params)->columns * sizeof(float));
+    return (size_t)((const ounce_softmax_params *)params)->columns * sizeof(float);
 }
 int64_t ounce_softmax_units(const void *params) { return ((const ounce_softmax_params *)params)->rows; }
 
