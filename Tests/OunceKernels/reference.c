@@ -56,13 +56,6 @@ static int conv(const step *s, void *out, int is_float) {
                     if (is_float) {
                         if (size < 1e38 && fabs(f - exact) > 1e-5 * size + 1e-40) good = 0;
                         ((float *)out)[o] = clamp_float(f, p->min, p->max);
-                    } else if (p->scale == 1 && p->in_zero == p->out_zero) {
-                        // Twice the magnitude plus the divisor, over twice the divisor: halves go away from zero.
-                        const int64_t total = isum + (divisor - count) * p->in_zero;
-                        const int64_t half = (2 * (total < 0 ? -total : total) + divisor) / (2 * divisor);
-                        int64_t q = total < 0 ? -half : half;
-                        q = q < p->out_min ? p->out_min : q;
-                        ((int8_t *)out)[o] = (int8_t)(q > p->out_max ? p->out_max : q);
                     } else {
                         ((int8_t *)out)[o] =
                             round_to_int8((float)wrap(i) * s->weights.scale[n], p->out_min, p->out_max, p->out_zero);
@@ -106,6 +99,13 @@ static void pool(const step *s, void *out) {
                         ((float *)out)[o] = clamp_float(is_max ? top : sum / (float)divisor, p->min, p->max);
                     } else if (is_max) {
                         ((int8_t *)out)[o] = (int8_t)(itop > p->out_max ? p->out_max : itop);
+                    } else if (p->scale == 1 && p->in_zero == p->out_zero) {
+                        // Twice the magnitude plus the divisor, over twice the divisor: halves go away from zero.
+                        const int64_t total = isum + (divisor - count) * p->in_zero;
+                        const int64_t half = (2 * (total < 0 ? -total : total) + divisor) / (2 * divisor);
+                        int64_t q = total < 0 ? -half : half;
+                        q = q < p->out_min ? p->out_min : q;
+                        ((int8_t *)out)[o] = (int8_t)(q > p->out_max ? p->out_max : q);
                     } else {
                         ((int8_t *)out)[o] =
                             round_to_int8((float)(isum - count * p->in_zero) * (p->scale / (float)divisor),
@@ -184,18 +184,6 @@ static void layernorm(const step *s, float *out) {
             else if (bias) v = v + bias[i];
             out[row * p->columns + i] = v;
         }
-    }
-}
-
-static void matmul(const step *s, float *out) {
-    const ounce_matmul_params *p = &s->p.matmul;
-    for (int64_t i = 0; i < p->batch * p->m * p->n; i++) {
-        const int64_t b = i / (p->m * p->n), row = i / p->n % p->m, column = i % p->n;
-        const float *x = (const float *)s->in[0] + p->offsets[2 * b] + row * p->k;
-        const float *y = (const float *)s->in[1] + p->offsets[2 * b + 1] + column;
-        float sum = 0;
-        for (int64_t k = 0; k < p->k; k++) sum = fmaf(x[k], y[k * p->n], sum);
-        out[i] = sum;
     }
 }
 

@@ -276,23 +276,6 @@ static void make_quantize(step *s) {
     snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);
 }
 
-static void make_matmul(step *s) {
-    ounce_matmul_params p = {random_int(1, 4), random_int(1, 20), random_int(1, 70), random_int(1, 40), NULL};
-    const int64_t size[2] = {p.m * p.k, p.k * p.n};
-    int64_t *offsets = malloc((size_t)p.batch * 2 * sizeof *offsets);
-    for (int k = 0; k < 2; k++) {
-        const int shared = random_int(0, 3) == 0;  // one matrix for the whole batch
-        const size_t count = (size_t)(size[k] * (shared ? 1 : p.batch));
-        for (int64_t b = 0; b < p.batch; b++) offsets[2 * b + k] = shared ? 0 : b * size[k];
-        s->in[k] = random_floats(count, 2, random_int(0, 9) == 0);
-        s->in_bytes[k] = count * 4;
-    }
-    p.offsets = offsets;
-    s->out_bytes = (size_t)(p.batch * p.m * p.n) * 4;
-    s->p.matmul = p;
-    snprintf(s->text, sizeof s->text, "%d times %dx%dx%d", (int)p.batch, (int)p.m, (int)p.k, (int)p.n);
-}
-
 static void make_layernorm(step *s) {
     const ounce_layernorm_params p = {random_int(1, 5), random_int(1, random_int(0, 1) ? 40 : 1000),
                                       PICK(0, 1) ? 1e-5f : 1e-12f};
@@ -367,7 +350,6 @@ void free_step(step *s) {
     free(s->in[0]);
     free(s->in[1]);
     free(s->in[2]);
-    if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
     free((void *)(uintptr_t)s->weights.weights);
     free((void *)(uintptr_t)s->weights.bias);
     free((void *)(uintptr_t)s->weights.scale);

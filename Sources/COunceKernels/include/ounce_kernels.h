@@ -204,8 +204,9 @@ typedef struct {
 } ounce_matmul_params;
 
 // Rows of [rows, columns] to mean 0 and variance 1. m = sum(x) / columns; v = (double)sum((x - m) * (x - m)) / columns;
-// f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale, t + bias, t
-// where one or both are NULL. Both sums are float, formed as softmax's. in[1] is the scale, in[2] the bias, both [columns].
+// f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale,
+// t + bias, t where one or both are NULL. Both sums are float, formed as softmax's. in[1] is the scale, in[2] the
+// bias, both [columns].
 typedef struct {
     int64_t rows, columns;
     float epsilon;

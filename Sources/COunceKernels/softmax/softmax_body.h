@@ -17,14 +17,33 @@ OUNCE_INLINE float lane_sum(const float *e, int64_t n) {
     return lanes[0];
 }
 
+// In lanes: numbers may be compared in any order, and which zero is the largest makes no difference to what it is
+// subtracted from.
+OUNCE_INLINE float largest(const float *x, int64_t n) {
+    float max = -__builtin_inff();
+    int64_t i = 0;
+    if (n >= LANES) {
+        float lanes[LANES];
+        for (int lane = 0; lane < LANES; lane++) lanes[lane] = max;
+        for (; i + LANES <= n; i += LANES) {
+            for (int lane = 0; lane < LANES; lane++) {
+                lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
+            }
+        }
+        for (int lane = 0; lane < LANES; lane++) max = lanes[lane] > max ? lanes[lane] : max;
+    }
+    for (; i < n; i++) max = x[i] > max ? x[i] : max;
+    return max;
+}
+
 void OUNCE_NAME(softmax_f32)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_softmax_params *p = call->params;
     const int64_t n = p->columns;
     for (int64_t row = begin; row < end; row++) {
         const float *in = (const float *)call->in[0] + row * n;
-        float *restrict out = (float *)call->out + row * n, max = -__builtin_inff();
+        float *restrict out = (float *)call->out + row * n;
         float *restrict e = call->scratch;
-        for (int64_t i = 0; i < n; i++) max = in[i] > max ? in[i] : max;
+        const float max = largest(in, n);
         for (int64_t i = 0; i < n; i++) e[i] = ounce_exp_inline(in[i] - max);
         const float sum = lane_sum(e, n);
         for (int64_t i = 0; i < n; i++) out[i] = e[i] / sum;

@@ -18,6 +18,7 @@ extension Graph {
             MergeTransposes.self, SinkTransposes.self,
             SinkReshapes.self,
             CancelQuantization.self, FuseActivations.self, LowerQuantizedOperators.self, ConvertMatMul.self,
+            ScaleBeforeMatMul.self,
             FoldTransposeIntoFullyConnected.self, FoldBatchNormalization.self, FoldConstantArithmetic.self,
             MergePads.self,
             ShareDuplicates.self,

@@ -1,0 +1,20 @@
+/// Scales the smaller operand of a matrix product in place of the product, as attention's scores by `1 / sqrt(width)`.
+struct ScaleBeforeMatMul: Rule {
+    func rewrite(_ node: Node, in sweep: inout Sweep) throws(GraphError) -> Rewrite? {
+        guard node.isProduct || node.isDivision, let y = sweep.output(node), y.dtype == .float32 else { return nil }
+        for index in 0...(node.isProduct ? 1 : 0) {
+            guard let number = sweep.number(node, 1 - index), number.isFinite,
+                let product = sweep.soleProducer(node, index), case .matMul = product.op,
+                let shape = sweep.input(node, index)?.shape, shape == y.shape,
+                let left = product.inputs[0], sweep[left].constant == nil,
+                let before = sweep[left].shape.elementCount, let after = shape.elementCount, before < after
+            else { continue }
+            let (scale, scaled) = try sweep.makeNode(node.op, [left, node.inputs[1 - index]], name: node.name)
+            return .nodes([
+                scale,
+                Node(name: product.name, op: .matMul, inputs: [scaled, product.inputs[1]], outputs: node.outputs),
+            ])
+        }
+        return nil
+    }
+}
