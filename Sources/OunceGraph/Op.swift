@@ -121,6 +121,8 @@ package struct Pooling: Sendable, Hashable {
     package var padAfter: [Int]
     /// Average only: whether padded places count in the divisor.
     package var countIncludesPadding: Bool
+    /// Average of int8 on one grid: halves go away from zero, as TFLite's do; else to the even number.
+    package var roundsHalvesAway = false
     package var activation: Activation
 
     package init(

@@ -99,7 +99,7 @@ static void pool(const step *s, void *out) {
                         ((float *)out)[o] = clamp_float(is_max ? top : sum / (float)divisor, p->min, p->max);
                     } else if (is_max) {
                         ((int8_t *)out)[o] = (int8_t)(itop > p->out_max ? p->out_max : itop);
-                    } else if (p->scale == 1 && p->in_zero == p->out_zero) {
+                    } else if (p->round_away) {
                         // Twice the magnitude plus the divisor, over twice the divisor: halves go away from zero.
                         const int64_t total = isum + (divisor - count) * p->in_zero;
                         const int64_t half = (2 * (total < 0 ? -total : total) + divisor) / (2 * divisor);

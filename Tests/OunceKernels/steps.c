@@ -182,7 +182,7 @@ static void make_pool(step *s) {
     p.min = random_int(0, 1) ? 0 : -INFINITY, p.max = random_int(0, 1) ? 6 : INFINITY;
     random_encoding(&p.out_zero, &p.out_min, &p.out_max);
     p.in_zero = random_int(-128, 127), p.scale = random_float(0.3f, 3);
-    if (random_int(0, 1)) p.in_zero = p.out_zero, p.scale = 1;
+    if (random_int(0, 1)) p.in_zero = p.out_zero, p.scale = 1, p.round_away = 1;
     const size_t in = (size_t)(p.batch * p.in_image), out = (size_t)(p.batch * p.out_image);
     s->in[0] = is_float ? random_floats(in, 9, random_int(0, 3) == 0) : random_int8s(in, 0);
     s->in_bytes[0] = in * (is_float ? 4 : 1), s->out_bytes = out * (is_float ? 4 : 1);

@@ -74,7 +74,7 @@ extension Step {
                 switch pool.kind {
                 case .max: min(max(window.values.max() ?? -128, Double(minimum)), Double(maximum))
                 case .average:
-                    scale == 1 && input.zero == out.zero
+                    pool.roundsHalvesAway && scale == 1 && input.zero == out.zero
                         ? out.average(window.values.reduce(0, +), window.divisor, minimum, maximum)
                         : out.requantize(
                             window.values.reduce(0, +), scale / Float(window.divisor), pool.activation)
@@ -86,10 +86,7 @@ extension Step {
             return Reference.reduce(moves ? recoded(x) : x.centered, axes: axes, shape: shape, dtype: .int8) {
                 numbers in
                 switch reduction {
-                case .mean:
-                    scale == 1 && input.zero == out.zero
-                        ? out.average(numbers.reduce(0, +), numbers.count, -128, 127)
-                        : out.requantize(numbers.reduce(0, +), scale / Float(numbers.count))
+                case .mean: out.requantize(numbers.reduce(0, +), scale / Float(numbers.count))
                 case .sum: out.requantize(numbers.reduce(0, +), scale)
                 case .max: numbers.max() ?? -128
                 case .min: numbers.min() ?? 127

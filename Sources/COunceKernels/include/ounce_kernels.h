@@ -98,14 +98,14 @@ typedef struct {
 // clipped window, or kernel_h * kernel_w with count_padding. Float average: the sum in ascending order (row, column)
 // from 0, then one division by the divisor as float. Int8 max: same encoding in and out, then clamp to [out_min,
 // out_max]. Int8 average: acc = sum(x) - count * in_zero (count: places inside the input), then requantised with scale
-// / divisor (one float division, done once for each divisor); but on one grid (scale 1, out_zero = in_zero) as TFLite
-// does it: v = (float)(sum of the stored numbers, in_zero for those of the padding that count) / (float)divisor, a half
+// / divisor (one float division, done once for each divisor); with round_away (scale 1, out_zero = in_zero) as
+// TFLite does it: v = (float)(sum of the stored numbers, in_zero for those of the padding that count) / (float)divisor, a half
 // away from zero, q = (int32)(v < 0 ? v - 0.5f : v + 0.5f) cut towards zero and clamped. A window with no place inside the input has divisor 1
 // and the maximum -infinity or out_min; NaN never becomes a maximum.
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-    int32_t count_padding;
+    int32_t count_padding, round_away;
     int64_t in_image, in_row, in_pixel, out_image, out_row, out_pixel;
     float min, max;
     int32_t in_zero, out_zero, out_min, out_max;

@@ -95,12 +95,11 @@ void OUNCE_NAME(avgpool_f32)(const ounce_call *call, int64_t begin, int64_t end)
 void OUNCE_NAME(avgpool_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_pool_params *p = call->params;
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
-    const bool on_one_grid = p->scale == 1 && p->in_zero == p->out_zero;
     const float lo = (float)p->out_min, hi = (float)p->out_max;
     for (int64_t pixel = begin; pixel < end; pixel++) {
         const window w = make_window(p, pixel);
         const float by = (float)divisor(&w), scale = p->scale / by;
-        const int64_t zeros = on_one_grid ? divisor(&w) - window_count(&w) : -window_count(&w);
+        const int64_t zeros = p->round_away ? divisor(&w) - window_count(&w) : -window_count(&w);
         const uint32_t start = (uint32_t)zeros * (uint32_t)p->in_zero;
         for (int64_t first = 0; first < p->channels; first += BLOCK) {
             const int64_t n = ounce_min64(BLOCK, p->channels - first);
@@ -110,7 +109,7 @@ void OUNCE_NAME(avgpool_s8)(const ounce_call *call, int64_t begin, int64_t end) 
                 for (int64_t c = 0; c < n; c++) acc[c] += (uint32_t)(int32_t)v[c];
             }
             int8_t *out = (int8_t *)call->out + w.out + first;
-            if (on_one_grid) {
+            if (p->round_away) {
                 for (int64_t c = 0; c < n; c++) {
                     float v = (float)(int32_t)acc[c] / by;
                     v = v < 0 ? v - 0.5f : v + 0.5f;

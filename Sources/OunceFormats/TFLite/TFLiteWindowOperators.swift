@@ -81,9 +81,11 @@ extension TFLiteTranslation {
     }
 
     private static func pooling(_ kind: Pooling.Kind, _ window: Window, _ activation: Activation) -> Pooling {
-        Pooling(
+        var pool = Pooling(
             kind: kind, kernel: window.kernel, strides: window.strides, dilations: window.dilations,
             padBefore: window.padding.map(\.before), padAfter: window.padding.map(\.after), activation: activation)
+        pool.roundsHalvesAway = kind == .average
+        return pool
     }
 
     mutating func l2Pool(_ op: TFLiteOperator) throws(ImportFailure) -> TFLiteBinding {

@@ -140,14 +140,18 @@ enum OpCoding {
         writer.put(pool.kind.rawValue)
         for list in [pool.kernel, pool.strides, pool.dilations, pool.padBefore, pool.padAfter] { writer.put(list) }
         writer.put(pool.countIncludesPadding)
+        writer.put(pool.roundsHalvesAway)
         encode(pool.activation, to: &writer)
     }
 
     static func pooling(_ reader: inout ByteReader) throws(RuntimeError) -> Pooling {
-        Pooling(
+        var pool = Pooling(
             kind: try raw(Pooling.Kind.self, &reader), kernel: try reader.ints(), strides: try reader.ints(),
             dilations: try reader.ints(), padBefore: try reader.ints(), padAfter: try reader.ints(),
-            countIncludesPadding: try reader.bool(), activation: try activation(&reader))
+            countIncludesPadding: try reader.bool())
+        pool.roundsHalvesAway = try reader.bool()
+        pool.activation = try activation(&reader)
+        return pool
     }
 
     private static func encode(_ activation: Activation, to writer: inout ByteWriter) {

@@ -79,6 +79,7 @@ extension Lowering {
             parameters.in_zero = from.zeroPoint
             parameters.out_zero = to.zeroPoint
             parameters.scale = try factor(Double(from.scale) / Double(to.scale))
+            parameters.round_away = pool.roundsHalvesAway && from == to ? 1 : 0
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(pool.activation, to)
             // Max pooling keeps the grid: the input moves onto the output's first.
             let source =
