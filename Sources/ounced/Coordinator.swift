@@ -236,7 +236,7 @@ final class Coordinator: Sendable {
         _ plan: ModelPlan, _ memory: Int?, _ outcome: inout Outcome, mayCompressAgain: Bool
     ) -> Bool {
         do throws(RuntimeError) {
-            let version = try Preparer.prepare(plan, memoryLimit: memory, kernelCache: cache.root)
+            let version = try Preparer.prepare(plan, memoryLimit: memory, cache: cache)
             store.swap(version)
             state.withLock { $0.served[plan.name] = plan.identity }
             outcome.changes.append("\(plan.name) now serves \(version.details.recipe), version \(version.version)")

@@ -1,3 +1,5 @@
+import Glibc
+import OunceGraph
 import OunceRuntime
 import OunceServer
 import OunceSystem
@@ -10,12 +12,13 @@ enum Preparer {
     /// Most time that goes into choosing kernels, once for each kind of step: the state folder keeps the results.
     private static let measuringSeconds = 1.0
 
-    static func prepare(_ plan: ModelPlan, memoryLimit: Int?, kernelCache: String?) throws(RuntimeError) -> ModelVersion
-    {
-        let artifact = try Artifact.open(path: plan.artifact)
+    static func prepare(
+        _ plan: ModelPlan, memoryLimit: Int?, cache: ArtifactCache
+    ) throws(RuntimeError) -> ModelVersion {
+        let artifact = try Artifact.open(path: try ownFile(of: plan, cache))
         let options = RuntimeOptions(
             allowedISAs: plan.identity.allowedISAs, threads: plan.identity.threads, memoryLimit: memoryLimit,
-            selection: .measured(seconds: measuringSeconds, cacheDirectory: kernelCache))
+            selection: .measured(seconds: measuringSeconds, cacheDirectory: cache.root))
         let model = try Model(graph: artifact.graph, options: options)
         try model.verify(artifact.selfChecks)
         return ModelVersion(
@@ -24,6 +27,28 @@ enum Preparer {
                 key: plan.key, profile: artifact.provenance.profileName, recipe: artifact.provenance.recipeName,
                 report: artifact.report, artifactBytes: FileSize.of(plan.artifact),
                 latencyMicroseconds: try latency(of: model, artifact.selfChecks.first)))
+    }
+
+    /// The file to map. A ready artifact is the user's, who may write over it: of that a copy in the state folder is served.
+    private static func ownFile(of plan: ModelPlan, _ cache: ArtifactCache) throws(RuntimeError) -> String {
+        guard case .artifact(let path) = plan.settings.origin else { return plan.artifact }
+        let copy = cache.path(of: plan.key)
+        // Errors name the user's file.
+        _ = try Artifact.open(path: path)
+        if cache.exists(plan.key) { return copy }
+        do {
+            let file = try MappedFile(path: path)
+            let bytes = withExtendedLifetime(file) { Array(file.bytes) }
+            guard sha256Hex(bytes) == plan.key else {
+                throw RuntimeError(.corrupt, "\(path): changed while it was read; reload once it is whole")
+            }
+            try AtomicFile.write(bytes, to: copy, mode: 0o600)
+            return copy
+        } catch let error as RuntimeError {
+            throw error
+        } catch {
+            throw RuntimeError(.corrupt, "\(path): cannot be copied to the state folder: \(error)")
+        }
     }
 
     private static func latency(of model: Model, _ check: SelfCheck?) throws(RuntimeError) -> Int {

@@ -10,7 +10,7 @@ extension EndToEndTests {
             var random = Random(seed: seed)
             let folder = try Folder()
             let recipe = try folder.write(
-                "{name: tune, steps: [fine_tune: {epochs: 50, learning_rate: 0.001, schedule: constant}]}",
+                "{name: tune, steps: [fine_tune: {epochs: 50, loss: cross_entropy, learning_rate: 0.001, schedule: constant}]}",
                 to: "tune.yaml")
             func start(_ output: String) throws -> RunningProgram {
                 try RunningProgram(

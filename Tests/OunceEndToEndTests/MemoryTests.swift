@@ -68,7 +68,8 @@ extension EndToEndTests {
                 try folder.write(model("MatMul", place), to: "external.onnx"),
             ]
             let artifact = folder.file("model.ounce")
-            let made = try ounce("compress", files[0], "--recipe", "none", "--output", artifact)
+            let made = try run(
+                Programs.ounce, ["compress", files[0], "--recipe", "none", "--output", artifact], timeout: 400)
             #expect(made.status == 0, "\(made.error)")
             files.append(artifact)
             for file in files {
