@@ -125,16 +125,25 @@ package enum TensorPacking: UInt8, CaseIterable {
     private static func packSparse(_ bytes: UnsafeRawBufferPointer, piece: Int) -> [UInt8]? {
         let pieces = bytes.count / piece
         guard pieces * piece == bytes.count else { return nil }
-        var map = [UInt8](repeating: 0, count: (pieces + 7) / 8)
-        var kept: [UInt8] = []
-        for index in 0..<pieces {
-            let range = (index * piece)..<((index + 1) * piece)
-            guard bytes[range].contains(where: { $0 != 0 }) else { continue }
-            map[index / 8] |= 1 << UInt8(index % 8)
-            kept.append(contentsOf: bytes[range])
-            if kept.count >= bytes.count { return nil }
+        func isKept(_ index: Int) -> Bool {
+            piece == 1
+                ? bytes[index] != 0 : bytes.loadUnaligned(fromByteOffset: index * piece, as: UInt32.self) != 0
         }
-        return map + kept
+        let mapBytes = (pieces + 7) / 8
+        // Dense numbers, the common case, are given up before anything is copied.
+        let most = (Int(Double(bytes.count) * worthwhile) - mapBytes) / piece
+        var count = 0
+        for index in 0..<pieces where isKept(index) {
+            count += 1
+            if count > most { return nil }
+        }
+        var packed = [UInt8](repeating: 0, count: mapBytes)
+        packed.reserveCapacity(mapBytes + count * piece)
+        for index in 0..<pieces where isKept(index) {
+            packed[index / 8] |= 1 << UInt8(index % 8)
+            packed.append(contentsOf: bytes[(index * piece)..<((index + 1) * piece)])
+        }
+        return packed
     }
 
     private static func unpackSparse(_ bytes: UnsafeRawBufferPointer, byteCount: Int, piece: Int) -> TensorStorage? {
