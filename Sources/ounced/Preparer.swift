@@ -1,5 +1,4 @@
 import Glibc
-import OunceGraph
 import OunceRuntime
 import OunceServer
 import OunceSystem
@@ -37,18 +36,11 @@ enum Preparer {
         _ = try Artifact.open(path: path)
         if cache.exists(plan.key) { return copy }
         do {
-            let file = try MappedFile(path: path)
-            let bytes = withExtendedLifetime(file) { Array(file.bytes) }
-            guard sha256Hex(bytes) == plan.key else {
-                throw RuntimeError(.corrupt, "\(path): changed while it was read; reload once it is whole")
-            }
-            try AtomicFile.write(bytes, to: copy, mode: 0o600)
-            return copy
-        } catch let error as RuntimeError {
-            throw error
+            try FileHasher.copy(path, to: copy, expecting: plan.key)
         } catch {
-            throw RuntimeError(.corrupt, "\(path): cannot be copied to the state folder: \(error)")
+            throw RuntimeError(.io, "\(path): cannot be copied to the state folder: \(error.message)")
         }
+        return copy
     }
 
     private static func latency(of model: Model, _ check: SelfCheck?) throws(RuntimeError) -> Int {

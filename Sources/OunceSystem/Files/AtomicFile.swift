@@ -6,6 +6,14 @@ package enum AtomicFile {
     ///
     /// What processes that were killed while they wrote `path` left behind is removed first.
     package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(SystemError) {
+        try write(to: path, mode: mode) { (put) throws(SystemError) in try put(bytes[...]) }
+    }
+
+    /// The same with bytes that come piece by piece: nothing is left of them where `fill` throws.
+    package static func write(
+        to path: String, mode: mode_t,
+        _ fill: (_ put: (ArraySlice<UInt8>) throws(SystemError) -> Void) throws(SystemError) -> Void
+    ) throws(SystemError) {
         let parts = split(path)
         removeAbandoned(in: parts.folder, name: parts.name)
         let temporary = "\(parts.folder)/.\(parts.name).\(getpid()).tmp"
@@ -13,7 +21,7 @@ package enum AtomicFile {
         guard descriptor >= 0 else { throw SystemError(.call, "cannot create '\(temporary)'", errno: errno) }
         do throws(SystemError) {
             defer { close(descriptor) }
-            try writeAll(bytes, to: descriptor, path: temporary)
+            try fill { (bytes) throws(SystemError) in try writeAll(bytes, to: descriptor, path: temporary) }
             guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else {
                 throw SystemError(.call, "cannot sync '\(temporary)'", errno: errno)
             }
@@ -53,7 +61,7 @@ package enum AtomicFile {
         }
     }
 
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(SystemError) {
+    private static func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, path: String) throws(SystemError) {
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes {
