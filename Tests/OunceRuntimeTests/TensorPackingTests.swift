@@ -5,6 +5,10 @@ import Testing
 
 /// How artifacts store constants.
 @Suite struct TensorPackingTests {
+    private func storage(_ bytes: [UInt8]) -> TensorStorage {
+        TensorStorage(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+    }
+
     private func values(_ kind: String, _ count: Int, _ random: inout RandomSource) -> [Int8] {
         var values = (0..<count).map { index -> Int8 in
             switch kind {
@@ -32,14 +36,21 @@ import Testing
     func size(kind: String, share: Double) throws {
         print("seed 12")
         var random = RandomSource(seed: 12)
-        for shape: Shape in [[64, 64], [16, 3, 3, 96], [4096]] {
+        for shape: Shape in [[64, 64], [16, 3, 3, 96], [4096], [256, 96]] {
             let count = shape.dims.reduce(1, *)
             let tensor = try #require(Tensor(values(kind, count, &random), shape: shape))
             let packed = TensorPacking.pack(tensor)
             #expect((packed == nil) == (kind == "any"))
             guard let packed else { continue }
             #expect(Double(packed.bytes.count) <= share * Double(count) * 1.02, "\(packed.packing)")
-            let unpacked = packed.bytes.withUnsafeBytes { packed.packing.unpacked($0, dtype: .int8, shape: shape) }
+            let unpacked = packed.packing.unpacked(storage(packed.bytes), dtype: .int8, shape: shape)
+            for _ in 0..<5 {
+                let first = random.int(0...(count - 1))
+                let range = first..<random.int((first + 1)...count)
+                let expected = Array(tensor.byteArray[range])
+                let isEqual = unpacked?.withBytes(range) { Array($0) == expected }
+                #expect(isEqual == true, "\(kind) \(shape) \(packed.packing) \(range)")
+            }
             #expect(unpacked?.bytes.elementsEqual(tensor.bytes) == true, "\(kind) \(shape) \(packed.packing)")
         }
     }
@@ -53,7 +64,7 @@ import Testing
             let numbers = values(kind == "blocks" ? "single" : kind, shape.dims.reduce(1, *), &random)
             let tensor = try #require(Tensor(numbers, shape: shape))
             guard let packed = TensorPacking.pack(tensor) else { continue }
-            let unpacked = packed.bytes.withUnsafeBytes { packed.packing.unpacked($0, dtype: .int8, shape: shape) }
+            let unpacked = packed.packing.unpacked(storage(packed.bytes), dtype: .int8, shape: shape)
             #expect(unpacked?.bytes.elementsEqual(tensor.bytes) == true, "\(seed) \(kind) \(shape) \(packed.packing)")
         }
     }
@@ -66,7 +77,7 @@ import Testing
         let tensor = try #require(Tensor(floats, shape: [64, 64]))
         let packed = try #require(TensorPacking.pack(tensor))
         #expect(packed.bytes.count < tensor.byteCount / 4)
-        let unpacked = packed.bytes.withUnsafeBytes { packed.packing.unpacked($0, dtype: .float32, shape: [64, 64]) }
+        let unpacked = packed.packing.unpacked(storage(packed.bytes), dtype: .float32, shape: [64, 64])
         #expect(unpacked?.bytes.elementsEqual(tensor.bytes) == true)
     }
 
@@ -79,7 +90,7 @@ import Testing
             let shape = Shape((0..<random.int(0...3)).map { _ in random.int(0...20) })
             let bytes = (0..<random.int(0...300)).map { _ in UInt8(random.int(0...255)) }
             let dtype: DType = [.int8, .float32, .int64, .bool][random.int(0...3)]
-            let storage = bytes.withUnsafeBytes { packing.unpacked($0, dtype: dtype, shape: shape) }
+            let storage = packing.unpacked(self.storage(bytes), dtype: dtype, shape: shape)
             if let storage { #expect(storage.bytes.count == shape.dims.reduce(1, *) * dtype.byteSize) }
         }
     }
