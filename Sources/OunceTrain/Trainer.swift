@@ -34,6 +34,7 @@ package final class Trainer {
             trainable: trainable, quantizers: constraints.quantizers, probes: probes,
             updatesStatistics: settings.updatesStatistics, threads: settings.threads,
             allowedISAs: settings.allowedISAs)
+        (options.binaryWeights, options.signs) = (constraints.binaryWeights, constraints.signs)
         if settings.loss == .mse { options.headsBeforeSoftmax = false }
         var fixed = TrainingProgram.Options(
             trainable: [], threads: settings.threads, allowedISAs: settings.allowedISAs)
