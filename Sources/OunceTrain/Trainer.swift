@@ -52,6 +52,7 @@ package final class Trainer {
         }
         for parameter in program.parameters {
             parameter.mask = parameter.id.flatMap { constraints.masks[$0] }
+            parameter.unit = parameter.id.flatMap { constraints.units[$0] } ?? 1
         }
         optimizer = Optimizer(
             kind: settings.optimizer, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm,

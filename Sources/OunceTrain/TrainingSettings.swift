@@ -70,6 +70,8 @@ package struct TrainingConstraints {
     package var binaryWeights: [ValueID: BinaryQuantizer] = [:]
     /// For outputs of signs.
     package var signs: [ValueID: SignEstimator] = [:]
+    /// Units of constants where 1 is far from their size: the learning rate is meant in these.
+    package var units: [ValueID: Float] = [:]
 
     package init(
         trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:]

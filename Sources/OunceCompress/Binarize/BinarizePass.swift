@@ -32,7 +32,8 @@ struct BinarizePass {
             throw CompressError(
                 .recipe,
                 "binarize: the model has no dense layer that 'layers', 'keep', 'kinds' and 'min_parameters' choose"
-                    + (ends.isEmpty ? "" : " besides its first and last ones, which 'keep_ends: true' leaves as they are")
+                    + (ends.isEmpty
+                        ? "" : " besides its first and last ones, which 'keep_ends: true' leaves as they are")
                     + "; 'ounce inspect' shows the names")
         }
         var graph = graph
@@ -70,6 +71,7 @@ struct BinarizePass {
 
     private func prepared(_ pass: FineTunePass, _ graph: Graph) throws(CompressError) -> FineTunePass {
         var pass = pass
+        pass.constraints.units = try BinaryTraining.units(of: graph, data, options)
         pass.constraints.signs = try BinaryTraining.signs(
             of: graph, data, options, recipe.estimator == .clipped ? .clipped : .approximate)
         return pass
@@ -124,9 +126,10 @@ struct BinarizePass {
 
     private func setBias(_ bias: [Float], _ graph: inout Graph, _ index: Int) {
         let name = graph.nodes[index].name + "/bias"
-        graph.nodes[index].inputs = Array(graph.nodes[index].inputs.prefix(2)) + [
-            graph.addConstant(Tensor(bias), name: name)
-        ]
+        graph.nodes[index].inputs =
+            Array(graph.nodes[index].inputs.prefix(2)) + [
+                graph.addConstant(Tensor(bias), name: name)
+            ]
     }
 
     /// For each layer, by its output: the lines from what it gives with signs, without bias, to what it gives without.

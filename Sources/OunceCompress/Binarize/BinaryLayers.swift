@@ -14,7 +14,8 @@ extension Graph {
         }
         guard node.inputs.count > 1, let x = node.inputs[0], let w = node.inputs[1], self[x].constant == nil,
             self[x].dtype == .float32, let weights = self[w].constant, weights.dtype == .float32,
-            self[w].encoding == .plain, node.inputs.dropFirst(2).allSatisfy({ $0.map { self[$0].constant != nil } ?? true })
+            self[w].encoding == .plain,
+            node.inputs.dropFirst(2).allSatisfy({ $0.map { self[$0].constant != nil } ?? true })
         else { return false }
         return weights.count > 0 && weights.count / max(weights.shape[0], 1) <= Self.maximumBinaryReduction
     }

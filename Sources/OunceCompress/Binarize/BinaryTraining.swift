@@ -8,7 +8,7 @@ struct BinaryTraining {
     private(set) var graph: Graph
     private(set) var weights: [ValueID: BinaryQuantizer] = [:]
 
-    /// Mean size of the numbers behind the signs; the optimiser's steps decide how soon they change sign.
+    /// Mean size of the numbers behind the signs: the optimiser's steps decide how soon they change sign.
     private static let latentSize: Float = 0.1
     /// No gradient for numbers beyond this many mean sizes.
     private static let clip: Float = 3
@@ -58,6 +58,34 @@ struct BinaryTraining {
             if let stored = Tensor(signs, shape: tensor.shape) { graph[id].constant = stored }
         }
         return graph
+    }
+
+    /// Learning rates suit biases of activations of usual size. What lies around signs may have any: a bias or threshold is
+    /// learned in deviations of what it is added to.
+    static func units(
+        of graph: Graph, _ data: Dataset, _ options: RuntimeOptions
+    ) throws(CompressError) -> [ValueID: Float] {
+        var shifts: [ValueID: ValueID] = [:]
+        var units: [ValueID: Float] = [:]
+        for node in graph.nodes {
+            switch node.op {
+            case .conv, .fullyConnected:
+                if node.inputs.count > 2, let b = node.inputs[2] { shifts[b] = node.outputs[0] }
+            case .binary(.subtract, _):
+                if let b = node.inputs[1], graph[b].constant != nil, graph[b].shape.rank == 1 {
+                    shifts[b] = node.outputs[0]
+                }
+            default: break
+            }
+        }
+        let observer = ValueObserver(graph: graph, data: data, options: options)
+        let channels = try observer.channels(of: Array(Set(shifts.values)))
+        for (shift, output) in shifts {
+            let deviations = (channels[output] ?? []).map { Float($0.deviation) }
+            let mean = deviations.reduce(0, +) / Float(max(deviations.count, 1))
+            if mean > 0, mean.isFinite { units[shift] = mean }
+        }
+        return units
     }
 
     // MARK: Signs of activations

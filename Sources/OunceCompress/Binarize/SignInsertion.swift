@@ -22,7 +22,8 @@ struct SignInsertion {
         for var node in nodes {
             if let output = node.outputs.first, layers.contains(output), let x = node.inputs[0], !known.contains(x) {
                 if signs[x] == nil, let threshold = thresholds[x] {
-                    let isAlone = !graph.outputs.contains(x)
+                    let isAlone =
+                        !graph.outputs.contains(x)
                         && (consumers[x] ?? []).allSatisfy { layers.contains(nodes[$0].outputs[0]) }
                     graph.nodes = []
                     signs[x] = try makeSign(of: x, threshold, node.name, isAlone: isAlone, &order, consumers)

@@ -22,11 +22,15 @@ struct SignedValues {
         for node in graph.nodes.reversed() {
             guard let output = node.outputs.first, !graph.outputs.contains(output) else { continue }
             let readers = (consumers[output] ?? []).map { graph.nodes[$0] }
-            let isRead = !readers.isEmpty && readers.allSatisfy { reader in
-                if SignInsertion.isSign(reader) { return true }
-                guard case .pool(let pool) = reader.op, pool.kind == .max, pool.activation == .none else { return false }
-                return reader.outputs.allSatisfy(read.contains)
-            }
+            let isRead =
+                !readers.isEmpty
+                && readers.allSatisfy { reader in
+                    if SignInsertion.isSign(reader) { return true }
+                    guard case .pool(let pool) = reader.op, pool.kind == .max, pool.activation == .none else {
+                        return false
+                    }
+                    return reader.outputs.allSatisfy(read.contains)
+                }
             guard isRead else { continue }
             read.insert(output)
         }

@@ -18,7 +18,8 @@ struct TernaryValues {
             case .fullyConnected(let activation):
                 if Self.clampsToSigns(activation, grid) { ids.insert(output) }
             case .pool(let pool):
-                guard pool.kind == .max, pool.activation == .none, (pool.padBefore + pool.padAfter).allSatisfy({ $0 == 0 })
+                guard pool.kind == .max, pool.activation == .none,
+                    (pool.padBefore + pool.padAfter).allSatisfy({ $0 == 0 })
                 else { continue }
                 if ids.contains(x), graph[x].encoding == graph[output].encoding { ids.insert(output) }
             case .unary(.function(.sign)):
