@@ -38,6 +38,7 @@ package enum ConfigSnapshot {
             switch step {
             case .quantize(let quantization): "quantize: {\(fields(quantization))}"
             case .fineTune(let tuning): "fine_tune: {\(fields(tuning))}"
+            case .binarize(let binarization): "binarize: {\(fields(binarization))}"
             }
         }
         return "name: \(text(recipe.name))\nsteps:\(steps.isEmpty ? " []" : "")\n"
@@ -50,6 +51,26 @@ package enum ConfigSnapshot {
             width.map { "width: \($0)" }, features.map { "features: \(list($0.map(\.rawValue).sorted()))" },
         ]
         return "{" + parts.compactMap(\.self).joined(separator: ", ") + "}"
+    }
+
+    private static func fields(_ binarization: Binarization) -> String {
+        var fields = fields(binarization.selection)
+        fields += [
+            "keep_ends: \(binarization.keepsEnds)", "activations: \(binarization.activations.rawValue)",
+            "scaling: \(binarization.scaling.rawValue)", "estimator: \(binarization.estimator.rawValue)",
+        ]
+        if binarization.activations == .binary { fields.append("progressive: \(binarization.isProgressive)") }
+        fields.append("fine_tune: {\(Self.fields(binarization.fineTuning))}")
+        return fields.joined(separator: ", ")
+    }
+
+    private static func fields(_ selection: LayerSelection) -> [String] {
+        var fields: [String] = []
+        if let layers = selection.layers { fields.append("layers: \(list(layers.map(\.text).sorted().map(text)))") }
+        if !selection.keep.isEmpty { fields.append("keep: \(list(selection.keep.map(\.text).sorted().map(text)))") }
+        if let kinds = selection.kinds { fields.append("kinds: \(list(kinds.map(\.rawValue).sorted()))") }
+        if selection.minParameters > 0 { fields.append("min_parameters: \(selection.minParameters)") }
+        return fields
     }
 
     private static func fields(_ tuning: FineTuning) -> String {

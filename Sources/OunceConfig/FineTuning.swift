@@ -78,6 +78,14 @@ package struct FineTuning: Sendable, Hashable {
     /// What the optimiser steps by at the height of the schedule.
     package var rate: Double { learningRate ?? (optimizer == .adamw ? 0.0005 : 0.005) }
 
+    /// The same for another number of epochs.
+    package func lasting(_ epochs: Double) -> FineTuning {
+        FineTuning(
+            epochs: epochs, loss: loss, optimizer: optimizer, learningRate: learningRate, schedule: schedule,
+            warmup: warmup, batchSize: batchSize, weightDecay: weightDecay, clip: clip, temperature: temperature,
+            augmentation: augmentation, seed: seed, layers: layers, freeze: freeze)
+    }
+
     var canonical: CanonicalValue {
         .map([
             "epochs": .real(epochs), "loss": .text(loss.rawValue), "optimizer": .text(optimizer.rawValue),

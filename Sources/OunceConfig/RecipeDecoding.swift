@@ -23,8 +23,8 @@ extension Recipe {
 }
 
 extension RecipeStep {
-    private static let known = ["quantize", "fine_tune"]
-    private static let planned = ["prune", "low_rank", "binarize"]
+    private static let known = ["quantize", "fine_tune", "binarize"]
+    private static let planned = ["prune", "low_rank"]
 
     fileprivate init?(_ field: Field) {
         guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
@@ -43,6 +43,10 @@ extension RecipeStep {
                 return nil
             }
             self = .fineTune(tuning)
+        case "binarize":
+            let step = Field(key: entry.key, node: entry.value, sink: field.sink)
+            guard let binarization = Binarization(step) else { return nil }
+            self = .binarize(binarization)
         case let key where Self.planned.contains(key):
             field.sink.report(
                 entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",

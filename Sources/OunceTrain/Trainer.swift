@@ -34,6 +34,7 @@ package final class Trainer {
             trainable: trainable, quantizers: constraints.quantizers, probes: probes,
             updatesStatistics: settings.updatesStatistics, threads: settings.threads,
             allowedISAs: settings.allowedISAs)
+        (options.binaryWeights, options.signs) = (constraints.binaryWeights, constraints.signs)
         if settings.loss == .mse { options.headsBeforeSoftmax = false }
         var fixed = TrainingProgram.Options(
             trainable: [], threads: settings.threads, allowedISAs: settings.allowedISAs)
@@ -51,6 +52,7 @@ package final class Trainer {
         }
         for parameter in program.parameters {
             parameter.mask = parameter.id.flatMap { constraints.masks[$0] }
+            parameter.unit = parameter.id.flatMap { constraints.units[$0] } ?? 1
         }
         optimizer = Optimizer(
             kind: settings.optimizer, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm,

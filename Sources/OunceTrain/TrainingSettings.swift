@@ -66,6 +66,12 @@ package struct TrainingConstraints {
     /// Zero where a weight stays zero, one elsewhere.
     package var masks: [ValueID: [Float]]
     package var quantizers: [ValueID: FakeQuantizer]
+    /// Constants of which only the signs count; the result has the numbers behind the signs.
+    package var binaryWeights: [ValueID: BinaryQuantizer] = [:]
+    /// For outputs of signs.
+    package var signs: [ValueID: SignEstimator] = [:]
+    /// Units of constants where 1 is far from their size: the learning rate is meant in these.
+    package var units: [ValueID: Float] = [:]
 
     package init(
         trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:]
@@ -79,7 +85,7 @@ package struct TrainingConstraints {
 /// A trained graph and how the training went.
 package struct TrainingResult {
     package var graph: Graph
-    /// Learned scales of quantisers, by what they quantise.
+    /// Learned scales of quantisers, by what they quantise; of binary weights the factors of their sizes.
     package var scales: [ValueID: [Float]]
     package var firstLoss: Double
     package var lastLoss: Double

@@ -10,6 +10,6 @@ struct OunceCommand: ParsableCommand {
         version: Ounce.version,
         subcommands: [
             Compress.self, DeviceCommand.self, Inspect.self, Eval.self, Infer.self, Verify.self, Bench.self, Check.self,
-            Export.self, Status.self, Reload.self,
+            Export.self, Sensitivity.self, Status.self, Reload.self,
         ])
 }

@@ -98,7 +98,7 @@ import Testing
         let steps = try #require(artifact.report?.steps)
         #expect(steps.map(\.name) == ["fine_tune", "quantize"])
         #expect(steps[0].note?.contains("loss") == true && steps[1].note == nil)
-        #expect(steps.allSatisfy { $0.macs > 0 && $0.after.accuracy != nil && $0.after.bytes > 0 })
+        #expect(steps.allSatisfy { ($0.after.macs ?? 0) > 0 && $0.after.accuracy != nil && $0.after.bytes > 0 })
         #expect(steps[1].after.bytes < steps[0].after.bytes)
         #expect(steps[0].after.accuracy.map { $0.value > 0.9 } == true)
     }

@@ -38,8 +38,22 @@ OUNCE_INLINE int xnor_make(const int8_t *in, int64_t count, void *scratch, const
     return some;
 }
 
+// The mask bits that an output pixel reads, of segments of whole words.
+OUNCE_INLINE uint32_t xnor_inputs(const uint8_t *mask, const conv_shape *s) {
+    uint32_t count = 0;
+    for (int64_t row = 0; row < s->rows; row++) {
+        for (int64_t column = 0; column < s->columns; column++) {
+            const uint8_t *from = mask + row * s->row_step + column * s->column_step;
+            int64_t k = 0;
+            for (; k + 8 <= s->length; k += 8) count += (uint32_t)__builtin_popcountll(LOAD(uint64_t, from + k));
+            if (k < s->length) count += (uint32_t)__builtin_popcount(LOAD(uint32_t, from + k));
+        }
+    }
+    return count;
+}
+
 // Counts the bits of a segment's last word, where it is not whole, or of all its other words.
-#define COUNT_WORD(inside)                                                                                     \
+#define COUNT_WORD(counted, inside)                                                                                     \
     {                                                                                                          \
         __m512i weights[TILE_PANELS];                                                                          \
         OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                        \
@@ -49,7 +63,7 @@ OUNCE_INLINE int xnor_make(const int8_t *in, int64_t count, void *scratch, const
             const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));                                  \
             const uint32_t bits = LOAD(uint32_t, x[m] + k + plane) & (inside);                                 \
             const __m512i mask = _mm512_set1_epi32((int32_t)bits);                                             \
-            if (masked) count[m] += (uint32_t)__builtin_popcount(bits);                                        \
+            if (masked && !(counted)) count[m] += (uint32_t)__builtin_popcount(bits);                                        \
             OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                    \
                 /* (weights ^ signs) & mask */                                                                 \
                 const __m512i differing = _mm512_ternarylogic_epi32(weights[n], signs, mask, 0x28);            \
@@ -59,25 +73,26 @@ OUNCE_INLINE int xnor_make(const int8_t *in, int64_t count, void *scratch, const
         w += 64;                                                                                               \
     }
 
-OUNCE_INLINE void xnor_tile(const tile_call *t, const int pixels, const int panels, const int masked) {
+OUNCE_INLINE void xnor_tile(const tile_call *t, const int pixels, const int panels, const int masked,
+                            const int whole) {
     const ounce_conv_params *p = t->p;
     const conv_shape s = *t->shape;
+    const int64_t plane = (p->in_image * p->batch + 15) & ~(int64_t)7;
     __m512i acc[TILE_PIXELS][TILE_PANELS];
     uint32_t count[TILE_PIXELS];
     const uint8_t *x[TILE_PIXELS];
     OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
         OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_setzero_si512();
-        count[m] = masked ? 0 : (uint32_t)p->in_zero;
         x[m] = t->x[m];
+        count[m] = !masked ? (uint32_t)p->in_zero : whole ? xnor_inputs(x[m] + plane, &s) : 0;
     }
-    const int64_t plane = (p->in_image * p->batch + 15) & ~(int64_t)7;
     const char *w = t->panel + PANEL_HEADER;
     for (int64_t row = 0; row < s.rows; row++) {
         for (int64_t column = 0; column < s.columns; column++) {
             int64_t k = row * s.row_step + column * s.column_step;
             const int64_t end = k + s.length;
-            for (; k + 4 <= end; k += 4) COUNT_WORD(~0u)
-            if (k < end) COUNT_WORD((1u << 8 * (end - k)) - 1)
+            for (; k + 4 <= end; k += 4) COUNT_WORD(whole, ~0u)
+            if (!whole && k < end) COUNT_WORD(0, (1u << 8 * (end - k)) - 1)
         }
     }
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
@@ -94,8 +109,10 @@ OUNCE_INLINE void xnor_tile(const tile_call *t, const int pixels, const int pane
 }
 
 OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
-    if (t->p->in_ternary) xnor_tile(t, pixels, panels, 1);
-    else xnor_tile(t, pixels, panels, 0);
+    const int whole = t->shape->length % 4 == 0;
+    if (!t->p->in_ternary) xnor_tile(t, pixels, panels, 0, 0);
+    else if (whole) xnor_tile(t, pixels, panels, 1, 1);
+    else xnor_tile(t, pixels, panels, 1, 0);
 }
 
 #include "xnor_walk.h"

@@ -159,6 +159,23 @@ package struct Dataset: Sendable {
         return tensors
     }
 
+    /// How many samples are also in `other`, whatever their labels.
+    package func samplesShared(with other: Dataset) throws(CompressError) -> Int {
+        var known: Set<Int> = []
+        for index in 0..<other.count { known.insert(try other.fingerprint(index)) }
+        var shared = 0
+        for index in 0..<count where known.contains(try fingerprint(index)) { shared += 1 }
+        return shared
+    }
+
+    private func fingerprint(_ index: Int) throws(CompressError) -> Int {
+        var hasher = Hasher()
+        for window in 0..<windows {
+            for tensor in try sample(index, window: window) { tensor.storage.withBytes { hasher.combine(bytes: $0) } }
+        }
+        return hasher.finalize()
+    }
+
     /// The label of a sample as a class number.
     package func label(_ index: Int) -> Int? {
         guard let labels else { return nil }

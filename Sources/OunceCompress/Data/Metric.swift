@@ -61,13 +61,19 @@ package struct Evaluator: Sendable {
         let n = Double(scores.count)
         if metric == .auc {
             let area = try Self.areaUnderCurve(scores, classes)
-            let error = Self.aucError(area, positives: classes.count { $0 == 1 }, negatives: classes.count { $0 == 0 })
-            return Report.Accuracy(metric: metric.rawValue, value: area, samples: scores.count, standardError: error)
+            let (positives, negatives) = (classes.count { $0 == 1 }, classes.count { $0 == 0 })
+            let error = Self.aucError(area, positives: positives, negatives: negatives)
+            return Report.Accuracy(
+                metric: metric.rawValue, value: area, samples: scores.count, standardError: error,
+                confidence: ConfidenceInterval.area(
+                    area, standardError: error, smallerClass: min(positives, negatives)))
         }
         let mean = scores.reduce(0, +) / n
         let variance = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n
         return Report.Accuracy(
-            metric: metric.rawValue, value: mean, samples: scores.count, standardError: (variance / n).squareRoot())
+            metric: metric.rawValue, value: mean, samples: scores.count, standardError: (variance / n).squareRoot(),
+            confidence: metric == .top1
+                ? ConfidenceInterval.wilson(share: mean, samples: scores.count) : ConfidenceInterval.bootstrap(scores))
     }
 
     private func score(

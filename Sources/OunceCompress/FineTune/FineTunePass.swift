@@ -19,6 +19,17 @@ struct FineTunePass {
     /// - Returns: the graph with other constants, and how training went, for the report.
     /// - Throws: `.recipe` for what cannot be trained, `.data` for data that do not fit.
     func run(_ graph: Graph) throws(CompressError) -> (graph: Graph, note: String) {
+        var pass = self
+        let binary = BinaryTraining(resuming: graph)
+        pass.constraints.binaryWeights.merge(binary.weights) { own, _ in own }
+        pass.constraints.signs.merge(try BinaryTraining.signs(of: graph, data, options)) { own, _ in own }
+        let (result, note) = try pass.train(binary.graph)
+        return (binary.finished(result), note)
+    }
+
+    /// - Returns: what the trainer made, and how training went, for the report.
+    /// - Throws: `.recipe` for what cannot be trained, `.data` for data that do not fit.
+    func train(_ graph: Graph) throws(CompressError) -> (result: TrainingResult, note: String) {
         guard !graph.isQuantized else {
             throw CompressError(
                 .recipe, "fine_tune trains float weights; write the step before 'quantize' in the recipe")
@@ -36,7 +47,7 @@ struct FineTunePass {
             let note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
-            return (result.graph, note)
+            return (result, note)
         } catch {
             throw CompressError(error.code == .data ? .data : .recipe, "fine_tune: \(error.message)")
         }

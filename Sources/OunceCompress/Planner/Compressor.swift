@@ -71,7 +71,8 @@ package struct Compressor: Sendable {
 
     private struct Candidate {
         var recipe: Recipe
-        var graph: Graph
+        /// Without report and self-checks.
+        var artifact: Artifact
         var measurement: Report.Measurement
         var steps: [Report.Step]
     }
@@ -112,18 +113,21 @@ package struct Compressor: Sendable {
         }
         let report = Report(
             recipe: picked.recipe.name, reason: reason(picked, tried, isAuto: isAuto), before: before,
-            after: picked.measurement, candidates: tried, steps: picked.steps)
-        return try artifact(picked, report: report)
+            after: picked.measurement, candidates: tried, steps: picked.steps, caution: try caution())
+        return try finished(picked, report: report)
     }
 
     // MARK: Measuring
 
     private func measureFloat() throws(CompressError) -> Report.Measurement {
         let model = try request.model.model(RuntimeOptions(allowedISAs: options.allowedISAs, threads: options.threads))
-        return try measure(model, bytes: request.model.byteCount, stage: "measure the float model")
+        return try measure(
+            model, request.model.graph, bytes: request.model.byteCount, stage: "measure the float model")
     }
 
-    private func measure(_ model: Model, bytes: Int, stage: String) throws(CompressError) -> Report.Measurement {
+    private func measure(
+        _ model: Model, _ graph: Graph, bytes: Int, stage: String
+    ) throws(CompressError) -> Report.Measurement {
         var accuracy: Report.Accuracy?
         if let validation = request.validation {
             let progress = self.progress
@@ -139,7 +143,7 @@ package struct Compressor: Sendable {
             try model.measureLatency(inputs: sample, seconds: Self.measuringSeconds)
         }
         return Report.Measurement(
-            accuracy: accuracy, bytes: bytes, latencyMilliseconds: latency.medianMilliseconds,
+            accuracy: accuracy, bytes: bytes, macs: graph.macs, latencyMilliseconds: latency.medianMilliseconds,
             latencyP99Milliseconds: latency.p99Milliseconds, memoryBytes: model.memoryBytes, threads: options.threads,
             millijoules: request.profile.watts(threads: options.threads).map { $0 * latency.medianMilliseconds })
     }
@@ -151,27 +155,24 @@ package struct Compressor: Sendable {
             progress: progress)
         var steps: [Report.Step] = []
         let last = try runner.apply(recipe, to: request.model.graph) { (stage) throws(CompressError) in
-            let measurement = try measure(stage.graph, recipe, stage: "measure \(stage.name)")
-            steps.append(step(stage, measurement))
+            let (_, measurement) = try measure(stage.graph, recipe, stage: "measure \(stage.name)")
+            steps.append(Report.Step(name: stage.name, note: stage.note, after: measurement))
         }
-        let graph = last?.graph ?? request.model.graph
-        let measurement = try measure(graph, recipe, stage: "measure \(recipe.name)")
-        if let last { steps.append(step(last, measurement)) }
-        return Candidate(recipe: recipe, graph: graph, measurement: measurement, steps: steps)
+        let (artifact, measurement) = try measure(
+            last?.graph ?? request.model.graph, recipe, stage: "measure \(recipe.name)")
+        if let last { steps.append(Report.Step(name: last.name, note: last.note, after: measurement)) }
+        return Candidate(recipe: recipe, artifact: artifact, measurement: measurement, steps: steps)
     }
 
-    private func step(_ stage: RecipeRunner.Stage, _ measurement: Report.Measurement) -> Report.Step {
-        Report.Step(name: stage.name, note: stage.note, macs: stage.graph.macs, after: measurement)
-    }
-
+    /// An artifact of the graph, prepared to be written, and its figures.
     private func measure(
         _ graph: Graph, _ recipe: Recipe, stage: String
-    ) throws(CompressError) -> Report.Measurement {
+    ) throws(CompressError) -> (Artifact, Report.Measurement) {
         let model = try CompressError.wrapping(.recipe) { try Model(graph: graph, options: options) }
-        let bytes = try CompressError.wrapping(.recipe) {
-            try Artifact(graph: graph, provenance: provenance(recipe), report: nil, selfChecks: []).encoded().count
-        }
-        return try measure(model, bytes: bytes, stage: stage)
+        var artifact = Artifact(graph: graph, provenance: provenance(recipe), report: nil, selfChecks: [])
+        artifact.prepare()
+        let bytes = try CompressError.wrapping(.recipe) { try artifact.byteCount() }
+        return (artifact, try measure(model, graph, bytes: bytes, stage: stage))
     }
 
     // MARK: Choosing
@@ -201,6 +202,18 @@ package struct Compressor: Sendable {
         guard let fastest = candidates.map(\.measurement.latencyMilliseconds).min() else { return nil }
         return candidates.filter { $0.measurement.latencyMilliseconds <= fastest * 1.05 }
             .min { $0.measurement.bytes < $1.measurement.bytes }
+    }
+
+    /// What a validation sample was used for besides judging.
+    private func caution() throws(CompressError) -> String? {
+        guard let validation = request.validation else { return nil }
+        var parts: [String] = []
+        for (data, use) in [(request.training, "train"), (request.calibration, "calibrate")] {
+            guard let data else { continue }
+            let count = try validation.samplesShared(with: data)
+            if count > 0 { parts.append("\(count) of \(validation.count) also serve to \(use)") }
+        }
+        return parts.isEmpty ? nil : "of the validation samples, " + parts.joined(separator: " and ")
     }
 
     private func reason(_ picked: Candidate, _ tried: [Report.Candidate], isAuto: Bool) -> String {
@@ -247,19 +260,19 @@ package struct Compressor: Sendable {
             validationHash: request.validation?.hash)
     }
 
-    private func artifact(_ picked: Candidate, report: Report) throws(CompressError) -> Artifact {
-        let model = try CompressError.wrapping(.recipe) { try Model(graph: picked.graph, options: options) }
+    private func finished(_ picked: Candidate, report: Report) throws(CompressError) -> Artifact {
+        var artifact = picked.artifact
+        let model = try CompressError.wrapping(.recipe) { try Model(graph: artifact.graph, options: options) }
         var checks: [SelfCheck] = []
         let stream = try CompressError.wrapping(.recipe) { try model.makeStream() }
         for inputs in try selfCheckInputs(model) {
             let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs, stream: stream) }
             checks.append(SelfCheck(inputs: inputs, outputs: outputs))
         }
-        var artifact = Artifact(
-            graph: picked.graph, provenance: provenance(picked.recipe), report: report, selfChecks: checks)
+        (artifact.report, artifact.selfChecks) = (report, checks)
         // The report states the size of the file that it is in: a few digits more or less settle in a second round.
         for _ in 0..<3 {
-            let bytes = try CompressError.wrapping(.recipe) { try artifact.encoded().count }
+            let bytes = try CompressError.wrapping(.recipe) { try artifact.byteCount() }
             if artifact.report?.after.bytes == bytes { break }
             artifact.report?.after.bytes = bytes
         }

@@ -33,6 +33,8 @@ struct RecipeRunner {
                 stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
             case .fineTune(let tuning):
                 stage = try fineTune(graph, tuning, recipe, index)
+            case .binarize(let binarization):
+                stage = try binarize(graph, binarization, recipe, index)
             }
         }
         return stage
@@ -41,28 +43,60 @@ struct RecipeRunner {
     private func fineTune(
         _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
     ) throws(CompressError) -> Stage {
+        let (tuned, note) = try training(tuning, of: "fine_tune", recipe, index).run(graph)
+        return Stage(name: "fine_tune", graph: tuned, note: note)
+    }
+
+    private func binarize(
+        _ graph: Graph, _ binarization: Binarization, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> Stage {
+        let pass = BinarizePass(
+            recipe: binarization, data: try trainingData(binarization.fineTuning, of: "binarize"), options: options
+        ) { (round, tuning) throws(CompressError) in
+            try training(tuning, of: "binarize", recipe, index, round: round)
+        }
+        let (binary, note) = try pass.run(graph)
+        return Stage(name: "binarize", graph: binary, note: note)
+    }
+
+    /// The samples that a step trains with.
+    ///
+    /// - Throws: `.recipe` where there are none, `.data` where they are those that judge.
+    private func trainingData(_ tuning: FineTuning, of step: String) throws(CompressError) -> Dataset {
         guard let data = request.training ?? (tuning.loss == .distill ? request.calibration : nil) else {
             throw CompressError(
                 .recipe,
                 tuning.loss == .distill
-                    ? "fine_tune needs samples: give --data F.npz, or --calibration F.npz"
-                    : "fine_tune with loss \(tuning.loss.rawValue) needs training data: give --data F.npz")
+                    ? "\(step) needs samples: give --data F.npz, or --calibration F.npz"
+                    : "\(step) with loss \(tuning.loss.rawValue) needs training data: give --data F.npz")
         }
         if let validation = request.validation, validation.hash == data.hash {
             throw CompressError(
-                .data, "fine_tune would train on the data that judge it; give --data other samples than --validation")
+                .data, "\(step) would train on the data that judge it; give --data other samples than --validation")
         }
+        return data
+    }
+
+    /// Training within a step, with checkpoints of its own.
+    ///
+    /// - Parameter round: for a step that trains several times; nil for one that trains once.
+    private func training(
+        _ tuning: FineTuning, of step: String, _ recipe: Recipe, _ index: Int, round: Int? = nil
+    ) throws(CompressError) -> FineTunePass {
+        let data = try trainingData(tuning, of: step)
         let progress = self.progress
+        let place = ([index] + (round.map { [$0] } ?? [])).map(String.init).joined(separator: "-")
         let key = [
-            Ounce.version, recipe.canonicalHash, String(index), request.model.hash, data.hash,
+            Ounce.version, recipe.canonicalHash, place, request.model.hash, data.hash,
             request.calibration?.hash ?? "", String(options.threads),
         ].joined(separator: " ")
-        let pass = FineTunePass(
+        let name = "\(recipe.name)-\(index + 1)" + (round.map { "-\($0)" } ?? "")
+        let stage = step == "fine_tune" ? "fine-tune \(recipe.name)" : "\(step) \(recipe.name)"
+        let shown = stage + (round.map { ", round \($0)" } ?? "")
+        return FineTunePass(
             tuning: tuning, data: data, teacher: request.model.graph, metric: request.metric, options: options,
-            checkpoints: request.checkpoints?.store("\(recipe.name)-\(index + 1)", key: key)
-        ) { progress(.training("fine-tune \(recipe.name)", $0)) }
-        let (tuned, note) = try pass.run(graph)
-        return Stage(name: "fine_tune", graph: tuned, note: note)
+            checkpoints: request.checkpoints?.store(name, key: key)
+        ) { progress(.training(shown, $0)) }
     }
 
     private func quantize(

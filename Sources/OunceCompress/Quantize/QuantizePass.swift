@@ -45,7 +45,8 @@ package struct QuantizePass {
         let plan = QuantizePlan(graph, recipe, float: float)
         guard !plan.entryLayers.isEmpty else { throw nothingToDo }
         let statistics = try calibrator.observe(plan.watched)
-        var builder = QuantizedGraphBuilder(graph, statistics: statistics, recipe: recipe)
+        var builder = QuantizedGraphBuilder(
+            graph, statistics: statistics, recipe: recipe, signed: plan.signed.limited(to: plan.int8Values, graph))
         for (index, node) in graph.nodes.enumerated() {
             if plan.nodes.contains(index) {
                 try builder.addInt8(node)
@@ -80,23 +81,20 @@ private struct QuantizedGraphBuilder {
     let statistics: [ValueID: ActivationStatistics]
     let recipe: Quantization
     private var result: Graph
-    /// Values of the source that are -1, 0 or 1.
-    private var signs: Set<ValueID> = []
+    let signed: SignedValues
     /// For each value of the source, its float and its int8 form in the result.
     private var floats: [ValueID: ValueID] = [:]
     private var int8s: [ValueID: ValueID] = [:]
 
-    init(_ source: Graph, statistics: [ValueID: ActivationStatistics], recipe: Quantization) {
+    init(
+        _ source: Graph, statistics: [ValueID: ActivationStatistics], recipe: Quantization, signed: SignedValues
+    ) {
         self.source = source
         self.statistics = statistics
         self.recipe = recipe
+        self.signed = signed
         result = Graph(name: source.name)
         result.initialStates = source.initialStates
-        for node in source.nodes {
-            guard let output = node.outputs.first, let x = node.inputs.first ?? nil else { continue }
-            if case .unary(.function(.sign)) = node.op { signs.insert(output) }
-            if QuantizePlan.keepsGrid(node.op), signs.contains(x) { signs.insert(output) }
-        }
         for input in source.inputs {
             let id = result.add(source[input])
             result.inputs.append(id)
@@ -143,7 +141,7 @@ private struct QuantizedGraphBuilder {
 
     /// Signs are stored as they are, so that kernels for them may run.
     private func grid(of id: ValueID) -> AffineQuantization {
-        signs.contains(id)
+        signed.signs.contains(id) || signed.clamped.contains(id)
             ? AffineQuantization(scale: 1, zeroPoint: 0)
             : statistics[id]?.grid(recipe.calibration, isSymmetric: recipe.symmetric)
                 ?? AffineQuantization(scale: 1, zeroPoint: 0)
@@ -176,8 +174,18 @@ private struct QuantizedGraphBuilder {
     mutating func addInt8(_ node: Node) throws(CompressError) {
         let output = node.outputs[0]
         var inputs: [ValueID?] = []
+        if let x = node.inputs[0], SignInsertion.isSign(node), signed.clamped.contains(x) {
+            int8s[output] = try int8(x)
+            return
+        }
+        if let thresholds = signed.thresholds[output] {
+            int8s[output] = try addThreshold(node, thresholds)
+            return
+        }
+        var op = node.op
         if QuantizePlan.isLayer(node) {
             inputs = try layerInputs(node)
+            if signed.clamped.contains(output) { op = clampToSigns(op, &inputs) }
         } else {
             for input in node.inputs.compactMap({ $0 }) { inputs.append(try int8(input)) }
         }
@@ -185,7 +193,59 @@ private struct QuantizedGraphBuilder {
             QuantizePlan.keepsGrid(node.op)
             ? (inputs.first ?? nil).map { result[$0].encoding } ?? .plain : .affine(grid(of: output))
         int8s[output] = try append(
-            node.op, inputs, name: node.name, output: source[output].name, encoding: encoding)
+            op, inputs, name: node.name, output: source[output].name, encoding: encoding)
+    }
+
+    private static let signRange = Activation.clip(-1, 1)
+
+    /// A layer of whose sums only the signs count: the weights' scales are such that the sums are clamped as they are.
+    private mutating func clampToSigns(_ op: Op, _ inputs: inout [ValueID?]) -> Op {
+        guard let x = inputs[0], let w = inputs[1], let weights = result[w].constant,
+            let scale = result[x].encoding.affine?.scale
+        else { return op }
+        inputs[1] = result.addConstant(
+            weights, name: result[w].name, encoding: .affine(AffineQuantization(scale: 1 / scale, zeroPoint: 0)))
+        switch op {
+        case .conv(var conv):
+            conv.activation = Self.signRange
+            return .conv(conv)
+        case .fullyConnected: return .fullyConnected(Self.signRange)
+        default: return op
+        }
+    }
+
+    /// `sign(x - threshold)` as a convolution of one place for each channel, with a weight of two and an odd bias: no sum
+    /// is zero.
+    private mutating func addThreshold(_ node: Node, _ thresholds: [Float]) throws(CompressError) -> ValueID {
+        guard let source = node.inputs[0] else { throw CompressError(.recipe, "\(node.name) has no input") }
+        var x = try int8(source)
+        let (grid, encoding) = (result[x].encoding.affine, result[x].encoding)
+        let scale = grid?.scale ?? 1
+        let isVector = result[x].shape.rank == 2
+        if isVector {
+            x = try append(
+                .reshape([.copy(0), .literal(1), .copy(1)]), [x], name: "\(node.name)/row", encoding: encoding)
+        }
+        let places = max(result[x].shape.rank - 2, 1)
+        let bias = thresholds.map { threshold -> Int32 in
+            let half = (-Double(threshold) / Double(scale) - 0.5).rounded(.toNearestOrEven)
+            return Int32(max(-0x1p29, min(0x1p29, half))) * 2 + 1
+        }
+        let shape = Shape([thresholds.count] + [Int](repeating: 1, count: places + 1))
+        let twos = Tensor([Int8](repeating: 2, count: thresholds.count), shape: shape) ?? Tensor([Int8]())
+        let weights = result.addConstant(
+            twos, name: "\(node.name)/weights",
+            encoding: .affine(AffineQuantization(scale: 1 / scale, zeroPoint: 0)))
+        let ones = [Int](repeating: 1, count: places)
+        let conv = Convolution(
+            strides: ones, dilations: ones, padBefore: ones.map { _ in 0 }, padAfter: ones.map { _ in 0 },
+            groups: thresholds.count, activation: Self.signRange)
+        let signs = Encoding.affine(AffineQuantization(scale: 1, zeroPoint: 0))
+        let y = try append(
+            .conv(conv), [x, weights, result.addConstant(Tensor(bias), name: "\(node.name)/bias")], name: node.name,
+            encoding: signs)
+        return isVector
+            ? try append(.reshape([.copy(0), .copy(2)]), [y], name: "\(node.name)/vector", encoding: signs) : y
     }
 
     /// Input, weights and bias of a layer, quantised.

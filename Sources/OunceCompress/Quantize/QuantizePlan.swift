@@ -13,12 +13,15 @@ struct QuantizePlan {
     /// Values whose range must be known.
     private(set) var watched: Set<ValueID> = []
 
+    let signed: SignedValues
+
     /// Quantised layers whose input exists in float only.
     private(set) var entryLayers: [Int] = []
 
     /// - Parameter float: indices of layers that stay float whatever the recipe says.
     init(_ graph: Graph, _ recipe: Quantization, float: Set<Int> = []) {
         self.graph = graph
+        signed = SignedValues(graph)
         for (index, node) in graph.nodes.enumerated() where !float.contains(index) {
             guard let output = node.outputs.first, becomesInt8(node, recipe) else { continue }
             nodes.insert(index)
@@ -72,6 +75,8 @@ struct QuantizePlan {
             let spatial = Set(1..<max(rank - 1, 1))
             return available && reduction == .mean
                 && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
+        case .binary(.subtract, .none) where signed.thresholds[node.outputs[0]] != nil:
+            return int8Values.contains(inputs[0])
         case .binary(let op, _):
             return available && (op == .add || op == .subtract) && graph[inputs[0]].shape == graph[inputs[1]].shape
         default: return false

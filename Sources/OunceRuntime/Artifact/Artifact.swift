@@ -8,11 +8,13 @@ import OunceGraph
 /// of sections (kind, offset, length), then the sections: the graph, the self-checks, provenance and report as JSON, and the
 /// tensors' data, each tensor on a boundary of 64 bytes, as it is or packed (`TensorPacking`).
 package struct Artifact: Sendable {
-    package var graph: Graph
+    package var graph: Graph { didSet { prepared = nil } }
     package var provenance: Provenance
     package var report: Report?
     /// Inputs with the outputs that they must give, bit for bit, on every device.
     package var selfChecks: [SelfCheck]
+    /// The graph as bytes, where they were asked for.
+    private var prepared: EncodedGraph?
 
     package init(graph: Graph, provenance: Provenance, report: Report?, selfChecks: [SelfCheck]) {
         self.graph = graph
@@ -51,13 +53,65 @@ package struct SelfCheck: Sendable {
 
 // MARK: Writing
 
+/// A graph as the bytes of its sections.
+private struct EncodedGraph: Sendable {
+    let bytes: [UInt8]
+    let data: DataSection
+
+    init(_ graph: Graph) {
+        var data = DataSection()
+        bytes = GraphCoding.encode(graph, data: &data)
+        self.data = data
+    }
+}
+
 extension Artifact {
+    /// Makes the bytes of the graph, which packs its tensors, and keeps them: `byteCount` and `encoded` are cheap from then
+    /// on, whatever becomes of report and self-checks.
+    package mutating func prepare() { prepared = EncodedGraph(graph) }
+
+    /// Size of the file.
+    ///
+    /// - Throws: `.unsupported` where the report cannot be written as JSON.
+    package func byteCount() throws(RuntimeError) -> Int {
+        let content = try sections()
+        return Self.headerSize + Self.layOut(content).byteCount
+    }
+
     /// The file's bytes.
     ///
     /// - Throws: `.unsupported` where the report cannot be written as JSON.
     package func encoded() throws(RuntimeError) -> [UInt8] {
-        var data = DataSection()
-        let graphBytes = GraphCoding.encode(graph, data: &data)
+        let content = try sections()
+        let (table, places, byteCount) = Self.layOut(content)
+        var file = [UInt8](repeating: 0, count: Self.headerSize)
+        file.reserveCapacity(Self.headerSize + byteCount)
+        file.append(contentsOf: table)
+        for ((_, pieces), place) in zip(content, places) {
+            file.append(contentsOf: repeatElement(0, count: place - file.count))
+            for piece in pieces { file.append(contentsOf: piece) }
+        }
+        var header = ByteWriter()
+        for byte in Self.magic { header.put(byte) }
+        header.put(Self.version)
+        header.put(UInt32(Self.headerSize))
+        header.put(UInt64(file.count))
+        for byte in Self.hash(ofBody: file) { header.put(byte) }
+        header.put(UInt64(0))
+        file.replaceSubrange(..<Self.headerSize, with: header.bytes)
+        return file
+    }
+
+    private static func hash(ofBody file: [UInt8]) -> SHA256.Digest {
+        var hash = SHA256()
+        file.withUnsafeBytes { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0[headerSize...])) }
+        return hash.finalize()
+    }
+
+    /// The sections in their order, each in pieces.
+    private func sections() throws(RuntimeError) -> [(kind: Section, pieces: [[UInt8]])] {
+        let encodedGraph = prepared ?? EncodedGraph(graph)
+        var data = DataSection(after: encodedGraph.data)
         var checks = ByteWriter()
         checks.putList(selfChecks) { writer, check in
             for tensors in [check.inputs, check.outputs] {
@@ -73,34 +127,30 @@ extension Artifact {
         } catch {
             throw RuntimeError(.unsupported, "the report cannot be written: \(error)")
         }
-        let sections: [(Section, [UInt8])] = [
-            (.graph, graphBytes), (.checks, checks.bytes), (.description, description), (.data, data.bytes),
+        return [
+            (.graph, [encodedGraph.bytes]), (.checks, [checks.bytes]), (.description, [description]),
+            (.data, [encodedGraph.data.bytes, data.bytes]),
         ]
+    }
+
+    /// The table of sections, where in the file each begins, and the bytes of all behind the header.
+    private static func layOut(
+        _ sections: [(kind: Section, pieces: [[UInt8]])]
+    ) -> (table: [UInt8], places: [Int], byteCount: Int) {
         var table = ByteWriter()
         table.put(UInt32(sections.count))
-        var offset = Self.headerSize + 4 + sections.count * 20
+        var offset = headerSize + 4 + sections.count * 20
         var places: [Int] = []
-        for (section, bytes) in sections {
+        for (section, pieces) in sections {
+            let count = pieces.reduce(0) { $0 + $1.count }
             offset = (offset + 63) / 64 * 64
             places.append(offset)
             table.put(section.rawValue)
             table.put(UInt64(offset))
-            table.put(UInt64(bytes.count))
-            offset += bytes.count
+            table.put(UInt64(count))
+            offset += count
         }
-        var body = table.bytes
-        for ((_, bytes), place) in zip(sections, places) {
-            body.append(contentsOf: [UInt8](repeating: 0, count: place - Self.headerSize - body.count))
-            body.append(contentsOf: bytes)
-        }
-        var header = ByteWriter()
-        for byte in Self.magic { header.put(byte) }
-        header.put(Self.version)
-        header.put(UInt32(Self.headerSize))
-        header.put(UInt64(Self.headerSize + body.count))
-        for byte in SHA256.hash(data: body) { header.put(byte) }
-        header.put(UInt64(0))
-        return header.bytes + body
+        return (table.bytes, places, offset - headerSize)
     }
 }
 

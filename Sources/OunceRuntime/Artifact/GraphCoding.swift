@@ -1,19 +1,24 @@
 import OunceGraph
 
-/// The data section of an artifact while it is written: tensors, each on a 64-byte boundary.
-struct DataSection {
+/// The data section of an artifact while it is written, or a later part of it: tensors, each on a 64-byte boundary.
+struct DataSection: Sendable {
     private(set) var bytes: [UInt8] = []
+    /// Where in the section these bytes begin.
+    private let start: Int
 
-    /// Appends a tensor's bytes and returns where they start.
+    init(after other: DataSection? = nil) { start = other?.end ?? 0 }
+
+    private var end: Int { start + bytes.count }
+
+    /// Appends a tensor's bytes and returns where in the section they start.
     mutating func append(_ content: some Collection<UInt8>) -> Int {
-        let padding = (64 - bytes.count % 64) % 64
-        bytes.append(contentsOf: [UInt8](repeating: 0, count: padding))
+        bytes.append(contentsOf: repeatElement(0, count: (64 - end % 64) % 64))
         bytes.append(contentsOf: content)
-        return bytes.count - content.count
+        return end - content.count
     }
 
     /// Room for kernels to read past the last tensor.
-    mutating func finish() { bytes.append(contentsOf: [UInt8](repeating: 0, count: TensorStorage.slack)) }
+    mutating func finish() { bytes.append(contentsOf: repeatElement(0, count: TensorStorage.slack)) }
 }
 
 /// A mapped data section that tensors refer into.

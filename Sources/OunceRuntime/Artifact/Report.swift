@@ -8,12 +8,28 @@ package struct Report: Codable, Sendable, Hashable {
         package var samples: Int
         /// One standard error of `value`, from the sample count.
         package var standardError: Double
+        /// Where the value over all such samples lies with a confidence of 95 %; nil in artifacts of older versions.
+        package var confidence: Confidence?
 
-        package init(metric: String, value: Double, samples: Int, standardError: Double) {
+        package init(
+            metric: String, value: Double, samples: Int, standardError: Double, confidence: Confidence? = nil
+        ) {
             self.metric = metric
             self.value = value
             self.samples = samples
             self.standardError = standardError
+            self.confidence = confidence
+        }
+    }
+
+    /// An interval.
+    package struct Confidence: Codable, Sendable, Hashable {
+        package var low: Double
+        package var high: Double
+
+        package init(low: Double, high: Double) {
+            self.low = low
+            self.high = high
         }
     }
 
@@ -22,6 +38,8 @@ package struct Report: Codable, Sendable, Hashable {
         package var accuracy: Accuracy?
         /// Size of the artifact.
         package var bytes: Int
+        /// Multiply-accumulates of one inference; nil in artifacts of older versions.
+        package var macs: Int?
         /// Median of one inference with `threads` threads.
         package var latencyMilliseconds: Double
         package var latencyP99Milliseconds: Double
@@ -32,11 +50,12 @@ package struct Report: Codable, Sendable, Hashable {
         package var millijoules: Double?
 
         package init(
-            accuracy: Accuracy?, bytes: Int, latencyMilliseconds: Double, latencyP99Milliseconds: Double,
-            memoryBytes: Int, threads: Int, millijoules: Double?
+            accuracy: Accuracy?, bytes: Int, macs: Int? = nil, latencyMilliseconds: Double,
+            latencyP99Milliseconds: Double, memoryBytes: Int, threads: Int, millijoules: Double?
         ) {
             self.accuracy = accuracy
             self.bytes = bytes
+            self.macs = macs
             self.latencyMilliseconds = latencyMilliseconds
             self.latencyP99Milliseconds = latencyP99Milliseconds
             self.memoryBytes = memoryBytes
@@ -58,19 +77,16 @@ package struct Report: Codable, Sendable, Hashable {
         }
     }
 
-    /// What a step of the recipe came to.
+    /// What a step of the recipe came to. What was before it is that of the step before it, `Report.before` for the first.
     package struct Step: Codable, Sendable, Hashable {
         /// As the recipe calls it.
         package var name: String
         package var note: String?
-        /// Multiply-accumulates of one inference.
-        package var macs: Int
         package var after: Measurement
 
-        package init(name: String, note: String?, macs: Int, after: Measurement) {
+        package init(name: String, note: String?, after: Measurement) {
             self.name = name
             self.note = note
-            self.macs = macs
             self.after = after
         }
     }
@@ -78,15 +94,18 @@ package struct Report: Codable, Sendable, Hashable {
     package var recipe: String
     /// Why this recipe, in a sentence.
     package var reason: String
+    /// Of the float model.
     package var before: Measurement
     package var after: Measurement
     package var candidates: [Candidate]
     /// In the recipe's order; nil in artifacts of older versions.
     package var steps: [Step]?
+    /// Why the accuracies may flatter: which validation samples were used for more than to judge; nil: none.
+    package var caution: String?
 
     package init(
         recipe: String, reason: String, before: Measurement, after: Measurement, candidates: [Candidate],
-        steps: [Step]? = nil
+        steps: [Step]? = nil, caution: String? = nil
     ) {
         self.recipe = recipe
         self.reason = reason
@@ -94,6 +113,7 @@ package struct Report: Codable, Sendable, Hashable {
         self.after = after
         self.candidates = candidates
         self.steps = steps
+        self.caution = caution
     }
 }
 

@@ -53,6 +53,8 @@ final class Optimizer {
         for (parameter, state) in zip(parameters, states) {
             update.decay = parameter.decays ? weightDecay : 0
             let (w, g, count) = (parameter.slot.x, parameter.slot.dx, Int64(parameter.count))
+            // In a unit u the gradient is u times as large, and so is a step of 1 in terms of the parameter.
+            update.rate = rate * parameter.unit * (isScaleFree ? 1 : parameter.unit)
             switch kind {
             case .sgd(let momentum, let nesterov):
                 (update.momentum, update.nesterov) = (momentum, nesterov ? 1 : 0)
@@ -69,6 +71,9 @@ final class Optimizer {
         }
         return Float(norm)
     }
+
+    /// Steps do not grow with the gradient.
+    private var isScaleFree: Bool { if case .adamW = kind { true } else { false } }
 
     func restore(steps: Int) { stepCount = steps }
 

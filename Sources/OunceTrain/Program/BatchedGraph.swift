@@ -19,12 +19,12 @@ enum BatchedGraph {
         _ teacherOptions: TrainingProgram.Options
     ) throws(TrainError) -> (TrainingProgram, TrainingProgram?)? {
         guard let wide = graph.rebatched(batch), let program = try? TrainingProgram(graph: wide, options: options),
-            try agrees(program, with: graph, batch: batch, teacherOptions, quantizers: options.quantizers)
+            try agrees(program, with: graph, batch: batch, teacherOptions, constraints: options)
         else { return nil }
         guard let teacher else { return (program, nil) }
         guard let wideTeacher = teacher.rebatched(batch) else { return nil }
         let teacherProgram = try TrainingProgram(graph: wideTeacher, options: teacherOptions)
-        guard try agrees(teacherProgram, with: teacher, batch: batch, teacherOptions, quantizers: [:]) else {
+        guard try agrees(teacherProgram, with: teacher, batch: batch, teacherOptions, constraints: nil) else {
             return nil
         }
         return (program, teacherProgram)
@@ -33,16 +33,17 @@ enum BatchedGraph {
     /// Whether the first and the last sample of a batch give what they give alone.
     private static func agrees(
         _ program: TrainingProgram, with graph: Graph, batch: Int, _ options: TrainingProgram.Options,
-        quantizers: [ValueID: FakeQuantizer]
+        constraints: TrainingProgram.Options?
     ) throws(TrainError) -> Bool {
         // Normalisation by the batch makes samples depend on each other, as it should.
         guard !program.usesBatchStatistics else { return true }
         var options = options
-        options.quantizers = quantizers.mapValues {
+        options.quantizers = (constraints?.quantizers ?? [:]).mapValues {
             var fixed = $0
             fixed.learnsScale = false
             return fixed
         }
+        options.binaryWeights = constraints?.binaryWeights ?? [:]
         let alone = try TrainingProgram(graph: try single(graph), options: options)
         var random = SplitMix(seed: 1)
         for slot in program.inputs where slot.type.dtype == .float32 {

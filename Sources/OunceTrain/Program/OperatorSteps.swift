@@ -38,6 +38,10 @@ extension ProgramBuilder {
                     name: node.name, op: op, a: x, b: try operand(1), output: output, activation: activation,
                     kernels: kernels))
         case .binary(.power, .none): try addPower(node, x, try operand(1), output)
+        case .unary(.function(.sign)):
+            let estimator = node.outputs.first.flatMap { options.signs[$0] } ?? SignEstimator()
+            guard [1, output.shape.dims.last].contains(estimator.widths.count) else { throw unsupported(node) }
+            append(SignStep(name: node.name, x: x, output: output, estimator: estimator))
         case .unary(.function(let function)):
             append(FunctionStep(name: node.name, function: function, x: x, output: output))
         case .unary(let op):

@@ -56,6 +56,8 @@ package final class TrainingParameter {
     package let decays: Bool
     /// Multiplied into the weights after every step; nil: nothing is masked.
     package var mask: [Float]?
+    /// Its unit: steps of the optimiser are what they would be for the parameter in this unit.
+    package var unit: Float = 1
 
     init(name: String, id: ValueID?, quantizes: ValueID? = nil, slot: Slot) {
         self.name = name

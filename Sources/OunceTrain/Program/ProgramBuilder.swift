@@ -62,6 +62,7 @@ struct ProgramBuilder {
     /// Records the slot of a value, and wraps it where a quantiser is asked for.
     private mutating func define(_ id: ValueID, _ slot: Slot) throws(TrainError) {
         slots[id] = slot
+        if let binary = options.binaryWeights[id] { return try define(id, slot, binary) }
         guard let quantizer = options.quantizers[id] else { return }
         let extent = quantizer.axis.map { slot.shape.dims.indices.contains($0) ? slot.shape[$0] : -1 } ?? 1
         guard quantizer.scales.count == extent, slot.type.dtype == .float32 else {
@@ -80,6 +81,26 @@ struct ProgramBuilder {
             FakeQuantizationStep(
                 name: slot.name, x: slot, scale: scale, output: rounded, quantizer: quantizer, kernels: kernels))
         slots[id] = rounded
+    }
+
+    /// Wraps weights of which only the signs count.
+    private mutating func define(_ id: ValueID, _ slot: Slot, _ quantizer: BinaryQuantizer) throws(TrainError) {
+        let count = quantizer.sizes.count
+        guard slot.shape.dims.first == count, [1, count].contains(quantizer.estimator.widths.count) else {
+            throw TrainError(
+                .unsupported, "\(slot.name): \(count) sizes for weights of shape \(slot.shape)")
+        }
+        let factor = Slot(
+            name: slot.name + " size", type: TensorType(.float32, [count]), isParameter: quantizer.learnsSizes,
+            isPersistent: true, needsGradient: quantizer.learnsSizes)
+        for index in 0..<count { factor.x[index] = 1 }
+        if quantizer.learnsSizes {
+            parameters.append(TrainingParameter(name: factor.name, id: nil, quantizes: id, slot: factor))
+        }
+        let signs = Slot(
+            name: slot.name, type: slot.type, needsGradient: slot.needsGradient || quantizer.learnsSizes)
+        steps.append(BinaryWeightStep(name: slot.name, x: slot, factor: factor, output: signs, quantizer: quantizer))
+        slots[id] = signs
     }
 
     /// A slot for what a step computes from `inputs`.

@@ -9,6 +9,10 @@ package final class TrainingProgram {
         package var trainable: Set<ValueID>
         /// Values and constants that are rounded to a grid before they are used.
         package var quantizers: [ValueID: FakeQuantizer]
+        /// Constants of which only the signs count.
+        package var binaryWeights: [ValueID: BinaryQuantizer] = [:]
+        /// For outputs of signs, in place of the usual gradient.
+        package var signs: [ValueID: SignEstimator] = [:]
         /// Values whose channels' Taylor importance is gathered.
         package var probes: [ValueID]
         /// How batch normalisations that are left in the graph behave.

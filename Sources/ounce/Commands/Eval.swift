@@ -30,6 +30,8 @@ struct Eval: ParsableCommand {
         var value: Double
         var samples: Int
         var standardError: Double
+        /// Where the value over all such samples lies with a confidence of 95 %.
+        var confidence: Report.Confidence?
     }
 
     func run() throws {
@@ -49,12 +51,13 @@ struct Eval: ParsableCommand {
                 try JSONOutput.write(
                     Result(
                         metric: accuracy.metric, value: accuracy.value, samples: accuracy.samples,
-                        standardError: accuracy.standardError))
+                        standardError: accuracy.standardError, confidence: accuracy.confidence))
             } else {
-                print(
-                    "\(accuracy.metric) \(Text.accuracy(metric, accuracy.value)) ± "
-                        + "\(Text.accuracy(metric, accuracy.standardError)) (\(accuracy.samples) samples, one standard error)"
-                )
+                func text(_ value: Double) -> String { Text.accuracy(metric, value) }
+                var line = "\(accuracy.metric) \(text(accuracy.value)) ± \(text(accuracy.standardError)) "
+                line += "(\(accuracy.samples) samples, one standard error"
+                if let range = accuracy.confidence { line += "; 95 %: \(text(range.low)) to \(text(range.high))" }
+                print(line + ")")
             }
         }
     }

@@ -98,5 +98,8 @@ struct Inspect: ParsableCommand {
             Text.bytes(result.bytes),
         ])
         table.write()
+        guard let report = result.report else { return }
+        print()
+        ReportText(report: report, metric: report.after.accuracy.flatMap { Metric(rawValue: $0.metric) }).write()
     }
 }
