@@ -39,9 +39,11 @@ package enum ConfigSnapshot {
             case .quantize(let quantization): "quantize: {\(fields(quantization))}"
             case .fineTune(let tuning): "fine_tune: {\(fields(tuning))}"
             case .binarize(let binarization): "binarize: {\(fields(binarization))}"
+            case .lowRank(let lowRank): "low_rank: {\(lowRank.snapshot)}"
             }
         }
-        return "name: \(text(recipe.name))\nsteps:\(steps.isEmpty ? " []" : "")\n"
+        let samples = recipe.samples == .synthetic ? "samples: synthetic\n" : ""
+        return "name: \(text(recipe.name))\n\(samples)steps:\(steps.isEmpty ? " []" : "")\n"
             + steps.map { "  - \($0)\n" }.joined()
     }
 
@@ -64,7 +66,7 @@ package enum ConfigSnapshot {
         return fields.joined(separator: ", ")
     }
 
-    private static func fields(_ selection: LayerSelection) -> [String] {
+    static func fields(_ selection: LayerSelection) -> [String] {
         var fields: [String] = []
         if let layers = selection.layers { fields.append("layers: \(list(layers.map(\.text).sorted().map(text)))") }
         if !selection.keep.isEmpty { fields.append("keep: \(list(selection.keep.map(\.text).sorted().map(text)))") }
@@ -73,7 +75,7 @@ package enum ConfigSnapshot {
         return fields
     }
 
-    private static func fields(_ tuning: FineTuning) -> String {
+    static func fields(_ tuning: FineTuning) -> String {
         let augmentation = tuning.augmentation
         var fields = [
             "epochs: \(decimal(tuning.epochs))", "loss: \(tuning.loss.rawValue)",
@@ -98,6 +100,7 @@ package enum ConfigSnapshot {
         switch quantization.calibration {
         case .minmax: fields.append("calibration: minmax")
         case .mse: fields.append("calibration: mse")
+        case .entropy: fields.append("calibration: entropy")
         case .percentile(let percent): fields += ["calibration: percentile", "percentile: \(decimal(percent))%"]
         }
         if let layers = quantization.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
@@ -107,13 +110,14 @@ package enum ConfigSnapshot {
         fields += [
             "min_input_sqnr: \(decimal(quantization.minInputSQNR))", "float_output: \(quantization.floatOutput)",
         ]
+        if quantization.equalize { fields.append("equalize: true") }
         return fields.joined(separator: ", ")
     }
 
-    private static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }
+    static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }
 
     /// Without an exponent, which quantities with a unit do not take.
-    private static func decimal(_ value: Double) -> String {
+    static func decimal(_ value: Double) -> String {
         let plain = value.description
         guard plain.contains("e") else { return plain }
         if value >= 1 { return String(UInt64(value)) }
@@ -122,7 +126,7 @@ package enum ConfigSnapshot {
     }
 
     /// In double quotes, with what YAML would read as something else escaped.
-    private static func text(_ text: String) -> String {
+    static func text(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar.value {

@@ -43,7 +43,7 @@ extension FineTuning.Augmentation {
 
 extension Field {
     /// A part of a whole: a number up to 1, or per cent.
-    fileprivate func share() -> Double? {
+    func share() -> Double? {
         scalar?.hasSuffix("%") == true
             ? quantity(.percentage, in: 0...100).map { $0 / 100 } : number(in: 0...1)
     }

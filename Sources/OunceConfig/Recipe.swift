@@ -3,12 +3,21 @@ package struct Recipe: Sendable, Hashable {
     package let name: String
     /// For people; not part of the hash.
     package let description: String?
+    /// Samples to calibrate with.
+    package enum Samples: String, Sendable, Hashable, CaseIterable {
+        /// Those that are given.
+        case given
+        /// Made from the model's weights and normalisations alone.
+        case synthetic
+    }
+    package let samples: Samples
     /// In the order in which they are applied; none: the model stays float.
     package let steps: [RecipeStep]
 
-    package init(name: String, description: String? = nil, steps: [RecipeStep]) {
+    package init(name: String, description: String? = nil, samples: Samples = .given, steps: [RecipeStep]) {
         self.name = name
         self.description = description
+        self.samples = samples
         self.steps = steps
     }
 
@@ -18,17 +27,20 @@ package struct Recipe: Sendable, Hashable {
     /// The same recipe with symmetric grids for int8 activations.
     package var withSymmetricActivations: Recipe {
         Recipe(
-            name: name, description: description,
+            name: name, description: description, samples: samples,
             steps: steps.map { step in
                 switch step {
                 case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
-                case .fineTune, .binarize: step
+                case .fineTune, .binarize, .lowRank: step
                 }
             })
     }
 
     var canonical: CanonicalValue {
-        .map(["name": .text(name), "steps": .list(steps.map(\.canonical))])
+        var keys: [String: CanonicalValue] = ["name": .text(name), "steps": .list(steps.map(\.canonical))]
+        // Artifacts of recipes without the key keep their hashes.
+        if samples != .given { keys["samples"] = .text(samples.rawValue) }
+        return .map(keys)
     }
 }
 
@@ -36,12 +48,14 @@ package enum RecipeStep: Sendable, Hashable {
     case quantize(Quantization)
     case fineTune(FineTuning)
     case binarize(Binarization)
+    case lowRank(LowRank)
 
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
         case .fineTune(let tuning): .map(["fine_tune": tuning.canonical])
         case .binarize(let binarization): .map(["binarize": binarization.canonical])
+        case .lowRank(let lowRank): .map(["low_rank": lowRank.canonical])
         }
     }
 }
@@ -60,6 +74,8 @@ package struct Quantization: Sendable, Hashable {
         case percentile(Double)
         /// The range with the least mean squared error of the quantised values.
         case mse
+        /// The range whose quantised values tell the least less than the values: by relative entropy.
+        case entropy
     }
 
     package let activations: Activations
@@ -79,11 +95,13 @@ package struct Quantization: Sendable, Hashable {
     /// Activations on grids with zero point 0, as TensorRT's explicit quantisation takes them. Of no effect on float
     /// activations.
     package let symmetric: Bool
+    /// Whether the ranges of channels are evened out between layers first.
+    package let equalize: Bool
 
     package init(
         activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
         layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30,
-        floatOutput: Bool = true, symmetric: Bool = false
+        floatOutput: Bool = true, symmetric: Bool = false, equalize: Bool = false
     ) {
         self.activations = activations
         self.perChannel = perChannel
@@ -93,12 +111,14 @@ package struct Quantization: Sendable, Hashable {
         self.minInputSQNR = minInputSQNR
         self.floatOutput = floatOutput
         self.symmetric = symmetric
+        self.equalize = equalize
     }
 
     fileprivate var withSymmetricActivations: Quantization {
         Quantization(
             activations: activations, perChannel: perChannel, calibration: calibration, layers: layers,
-            keepFloat: keepFloat, minInputSQNR: minInputSQNR, floatOutput: floatOutput, symmetric: true)
+            keepFloat: keepFloat, minInputSQNR: minInputSQNR, floatOutput: floatOutput, symmetric: true,
+            equalize: equalize)
     }
 
     /// Whether the layer of this name is to be quantised.
@@ -112,6 +132,7 @@ package struct Quantization: Sendable, Hashable {
             case .minmax: .text("minmax")
             case .percentile(let percent): .real(percent)
             case .mse: .text("mse")
+            case .entropy: .text("entropy")
             }
         var keys: [String: CanonicalValue] = [
             "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
@@ -122,6 +143,7 @@ package struct Quantization: Sendable, Hashable {
         ]
         // Artifacts of recipes without the key keep their hashes.
         if symmetric { keys["symmetric"] = .bool(true) }
+        if equalize { keys["equalize"] = .bool(true) }
         return .map(keys)
     }
 }

@@ -1,5 +1,5 @@
 extension Recipe {
-    static let keys = ["name", "description", "steps"]
+    static let keys = ["name", "description", "samples", "steps"]
 
     /// - Parameter inlineName: the name where the recipe needs none of its own, because it stands inside the settings.
     init?(_ field: Field, inlineName: String? = nil) {
@@ -12,9 +12,10 @@ extension Recipe {
         let name =
             inlineName != nil && !fields.has("name") ? inlineName : fields.required("name") { $0.name() }
         let description = fields.optional("description") { $0.text() }
+        let samples = fields.optional("samples") { $0.choice(Samples.allCases.map { ($0.rawValue, $0) }) }
         let steps = fields.required("steps", Self.steps)
         guard let name, let steps else { return nil }
-        self.init(name: name, description: description, steps: steps)
+        self.init(name: name, description: description, samples: samples ?? .given, steps: steps)
     }
 
     private static func steps(_ field: Field) -> [RecipeStep]? {
@@ -23,8 +24,8 @@ extension Recipe {
 }
 
 extension RecipeStep {
-    private static let known = ["quantize", "fine_tune", "binarize"]
-    private static let planned = ["prune", "low_rank"]
+    private static let known = ["quantize", "fine_tune", "low_rank", "binarize"]
+    private static let planned = ["prune"]
 
     fileprivate init?(_ field: Field) {
         guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
@@ -47,6 +48,9 @@ extension RecipeStep {
             let step = Field(key: entry.key, node: entry.value, sink: field.sink)
             guard let binarization = Binarization(step) else { return nil }
             self = .binarize(binarization)
+        case "low_rank":
+            guard let lowRank = LowRank(Field(key: entry.key, node: entry.value, sink: field.sink)) else { return nil }
+            self = .lowRank(lowRank)
         case let key where Self.planned.contains(key):
             field.sink.report(
                 entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",
@@ -64,12 +68,12 @@ extension RecipeStep {
 }
 
 extension Quantization {
-    private enum Method { case minmax, percentile, mse }
+    private enum Method { case minmax, percentile, mse, entropy }
 
     fileprivate init?(_ field: Field) {
         let keys = [
             "weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
-            "min_input_sqnr", "float_output", "symmetric",
+            "min_input_sqnr", "float_output", "symmetric", "equalize",
         ]
         guard let fields = field.fields(keys) else { return nil }
         _ = fields.required("weights") { $0.choice([("int8", ())]) }
@@ -78,7 +82,7 @@ extension Quantization {
         }
         let perChannel = fields.optional("per_channel") { $0.bool() }
         let method = fields.optional("calibration") {
-            $0.choice([("minmax", Method.minmax), ("percentile", .percentile), ("mse", .mse)])
+            $0.choice([("minmax", Method.minmax), ("percentile", .percentile), ("mse", .mse), ("entropy", .entropy)])
         }
         let percentile = fields.optional("percentile") { field in
             field.scalar?.hasSuffix("%") == true
@@ -98,12 +102,14 @@ extension Quantization {
             switch method {
             case .minmax: .minmax
             case .percentile: .percentile(percentile ?? 99.99)
+            case .entropy: .entropy
             case .mse, nil: .mse
             }
         self.init(
             activations: activations ?? .int8, perChannel: perChannel ?? true, calibration: calibration,
             layers: layers, keepFloat: keepFloat ?? [], minInputSQNR: minInputSQNR ?? 30,
-            floatOutput: floatOutput ?? true, symmetric: symmetric ?? false)
+            floatOutput: floatOutput ?? true, symmetric: symmetric ?? false,
+            equalize: fields.optional("equalize") { $0.bool() } ?? false)
     }
 }
 

@@ -88,6 +88,16 @@ package struct Dataset: Sendable {
         count = min(samples, max(1, limit ?? samples))
     }
 
+    /// Samples that are made, not read: one array for each input, `[count, …]` with the input's own batch axis of 1.
+    init(made arrays: [Tensor], inputs: [TensorInfo], hash: String) {
+        self.inputs = inputs
+        self.arrays = arrays
+        self.hash = hash
+        count = arrays.first?.shape.dims.first ?? 0
+        windows = 1
+        labels = nil
+    }
+
     /// How many inputs follow each other in each sample of an array: `[samples, steps, …]` with or without the input's own
     /// batch axis of 1; nil where a sample is one input.
     private static func windows(_ array: Shape, _ input: Shape) -> Int? {

@@ -6,6 +6,8 @@ import OunceRuntime
 package struct LoadedModel: Sendable {
     /// Simplified: what the runtime lowers.
     package let graph: Graph
+    /// As it was read, where it holds normalisations whose statistics simplifying folds away.
+    package let source: Graph?
     /// Bytes of the file.
     package let byteCount: Int
     private let file: MappedFile
@@ -29,21 +31,31 @@ package struct LoadedModel: Sendable {
                     .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")
             }
             artifact = opened
+            source = nil
             graph = try CompressError.wrapping(.input) {
                 try opened.graph.binding(states: given.states)
             }
         } else {
             artifact = nil
-            graph = try Self.graph(path, given, data)
+            let read = try Self.graph(path, given, data)
+            source = read.hasBatchNormalization ? read : nil
+            graph = try CompressError.wrapping(.input) {
+                do throws(GraphError) {
+                    return try read.simplified()
+                } catch {
+                    throw CompressError(.input, "\(path): \(error)")
+                }
+            }
         }
     }
 
+    /// Not simplified.
     private static func graph(
         _ path: String, _ given: InputBindings, _ data: String?
     ) throws(CompressError) -> Graph {
         return try CompressError.wrapping(.input) {
             do {
-                return try ModelFile.load(path: path, given: given).binding(states: given.states).simplified()
+                return try ModelFile.load(path: path, given: given).binding(states: given.states)
             } catch let error as FormatError {
                 guard let data, !error.openInputs.isEmpty else { throw error }
                 var bound = given
@@ -56,7 +68,7 @@ package struct LoadedModel: Sendable {
                 for (name, shape) in try Dataset.shapes(path: data, open: open, isSequential: !states.isEmpty) {
                     bound.shapes[name] = states.isEmpty ? shape : Shape(shape.dims.map { $0 < 0 ? 1 : $0 })
                 }
-                return try ModelFile.load(path: path, given: bound).binding(states: given.states).simplified()
+                return try ModelFile.load(path: path, given: bound).binding(states: given.states)
             } catch let error as GraphError {
                 throw CompressError(.input, "\(path): \(error)")
             }
@@ -74,5 +86,11 @@ package struct LoadedModel: Sendable {
     /// The model prepared to run.
     package func model(_ options: RuntimeOptions) throws(CompressError) -> Model {
         try CompressError.wrapping(.input) { try Model(graph: graph, options: options) }
+    }
+}
+
+extension Graph {
+    fileprivate var hasBatchNormalization: Bool {
+        nodes.contains { if case .batchNormalization = $0.op { true } else { false } }
     }
 }

@@ -5,7 +5,7 @@ import OunceTrain
 
 /// Applies the steps of a recipe to a float graph.
 struct RecipeRunner {
-    let request: CompressionRequest
+    var request: CompressionRequest
     let options: RuntimeOptions
     let progress: @Sendable (CompressionProgress) -> Void
 
@@ -24,6 +24,20 @@ struct RecipeRunner {
     func apply(
         _ recipe: Recipe, to graph: Graph, finished: (Stage) throws(CompressError) -> Void
     ) throws(CompressError) -> Stage? {
+        guard recipe.samples == .given else {
+            var runner = self
+            progress(.working("make samples for \(recipe.name)", 0))
+            runner.request.calibration = try SyntheticSamples(
+                graph: graph, source: request.model.source, options: options
+            ).dataset()
+            return try runner.applySteps(recipe, to: graph, finished: finished)
+        }
+        return try applySteps(recipe, to: graph, finished: finished)
+    }
+
+    private func applySteps(
+        _ recipe: Recipe, to graph: Graph, finished: (Stage) throws(CompressError) -> Void
+    ) throws(CompressError) -> Stage? {
         var stage: Stage?
         for (index, step) in recipe.steps.enumerated() {
             if let stage { try finished(stage) }
@@ -35,6 +49,8 @@ struct RecipeRunner {
                 stage = try fineTune(graph, tuning, recipe, index)
             case .binarize(let binarization):
                 stage = try binarize(graph, binarization, recipe, index)
+            case .lowRank(let lowRank):
+                stage = try self.lowRank(graph, lowRank, recipe, index)
             }
         }
         return stage
@@ -85,12 +101,8 @@ struct RecipeRunner {
     ) throws(CompressError) -> FineTunePass {
         let data = try trainingData(tuning, of: step)
         let progress = self.progress
-        let place = ([index] + (round.map { [$0] } ?? [])).map(String.init).joined(separator: "-")
-        let key = [
-            Ounce.version, recipe.canonicalHash, place, request.model.hash, data.hash,
-            request.calibration?.hash ?? "", String(options.threads),
-        ].joined(separator: " ")
         let name = "\(recipe.name)-\(index + 1)" + (round.map { "-\($0)" } ?? "")
+        let key = checkpointKey(recipe, index, round: round, data: data.hash)
         let stage = step == "fine_tune" ? "fine-tune \(recipe.name)" : "\(step) \(recipe.name)"
         let shown = stage + (round.map { ", round \($0)" } ?? "")
         return FineTunePass(
@@ -99,15 +111,51 @@ struct RecipeRunner {
         ) { progress(.training(shown, $0)) }
     }
 
+    /// What a checkpoint of a step depends on.
+    private func checkpointKey(_ recipe: Recipe, _ index: Int, round: Int? = nil, data: String) -> String {
+        [
+            Ounce.version, recipe.canonicalHash, "\(index)" + (round.map { "-\($0)" } ?? ""), request.model.hash, data,
+            request.calibration?.hash ?? "", String(options.threads),
+        ].joined(separator: " ")
+    }
+
+    private func lowRank(
+        _ graph: Graph, _ lowRank: LowRank, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> Stage {
+        let isInt8 = recipe.steps[index...].contains {
+            if case .quantize(let quantization) = $0 { quantization.activations == .int8 } else { false }
+        }
+        let data = request.calibration ?? request.training
+        guard data != nil || lowRank.dataAware != true else {
+            throw CompressError(
+                .recipe, "low_rank with data_aware needs samples: give --calibration F.npz, or write data_aware: false")
+        }
+        let progress = self.progress
+        var pass = LowRankPass(
+            recipe: lowRank, calibration: lowRank.dataAware == false ? nil : data, options: options, isInt8: isInt8
+        ) { progress(.working("factorise for \(recipe.name)", $0)) }
+        let key = checkpointKey(recipe, index, data: data?.hash ?? "")
+        let store = request.checkpoints?.store("\(recipe.name)-\(index + 1)-layers", key: key)
+        if let store { pass.measured = MeasuredChoices(store) }
+        let (factored, note) = try pass.run(graph)
+        let stage = Stage(name: "low_rank", graph: factored, note: note)
+        guard let tuning = lowRank.fineTune else { return stage }
+        let tuned = try fineTune(factored, tuning, recipe, index)
+        return Stage(
+            name: stage.name, graph: tuned.graph, note: [note, tuned.note].compactMap { $0 }.joined(separator: "; "))
+    }
+
     private func quantize(
         _ graph: Graph, _ quantization: Quantization, _ recipe: Recipe
     ) throws(CompressError) -> Graph {
+        let graph = quantization.equalize ? try Equalization.equalized(graph) : graph
         let pass = QuantizePass(recipe: quantization)
         guard quantization.activations == .int8 else { return try pass.quantizedWeights(of: graph) }
         guard let calibration = request.calibration else {
             throw CompressError(
-                .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so"
-            )
+                .recipe,
+                "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so, or take "
+                    + "a recipe with 'samples: synthetic'")
         }
         let progress = self.progress
         return try pass.quantized(

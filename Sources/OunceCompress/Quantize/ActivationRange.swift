@@ -80,7 +80,16 @@ package struct ActivationStatistics: Sendable {
                 if error < best.error { best = (error, grid) }
             }
             return best.grid
+        case .entropy:
+            return Self.symmetricGrid(reach: histogram.isEmpty ? reach : min(reach, entropyReach(isSymmetric: true)))
         }
+    }
+
+    private func entropyReach(isSymmetric: Bool) -> Float {
+        Float(
+            EntropyRange(
+                histogram: histogram, minimum: Double(minimum), maximum: Double(maximum), isSymmetric: isSymmetric
+            ).reach)
     }
 
     private static func symmetricGrid(reach: Float) -> AffineQuantization {
@@ -94,6 +103,9 @@ package struct ActivationStatistics: Sendable {
         case .minmax: (low, high) = (minimum, maximum)
         case .percentile(let share): (low, high) = percentileRange(share)
         case .mse: (low, high) = leastErrorRange()
+        case .entropy:
+            let reach = entropyReach(isSymmetric: false)
+            (low, high) = histogram.isEmpty ? (minimum, maximum) : (max(minimum, -reach), min(maximum, reach))
         }
         return Self.grid(low: low, high: high)
     }
