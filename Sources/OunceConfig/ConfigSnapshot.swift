@@ -38,6 +38,7 @@ package enum ConfigSnapshot {
             switch step {
             case .quantize(let quantization): "quantize: {\(fields(quantization))}"
             case .fineTune(let tuning): "fine_tune: {\(fields(tuning))}"
+            case .prune(let pruning): "prune: {\(pruning.snapshot)}"
             }
         }
         return "name: \(text(recipe.name))\nsteps:\(steps.isEmpty ? " []" : "")\n"
@@ -52,7 +53,7 @@ package enum ConfigSnapshot {
         return "{" + parts.compactMap(\.self).joined(separator: ", ") + "}"
     }
 
-    private static func fields(_ tuning: FineTuning) -> String {
+    static func fields(_ tuning: FineTuning) -> String {
         let augmentation = tuning.augmentation
         var fields = [
             "epochs: \(decimal(tuning.epochs))", "loss: \(tuning.loss.rawValue)",
@@ -89,10 +90,10 @@ package enum ConfigSnapshot {
         return fields.joined(separator: ", ")
     }
 
-    private static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }
+    static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }
 
     /// Without an exponent, which quantities with a unit do not take.
-    private static func decimal(_ value: Double) -> String {
+    static func decimal(_ value: Double) -> String {
         let plain = value.description
         guard plain.contains("e") else { return plain }
         if value >= 1 { return String(UInt64(value)) }
@@ -101,7 +102,7 @@ package enum ConfigSnapshot {
     }
 
     /// In double quotes, with what YAML would read as something else escaped.
-    private static func text(_ text: String) -> String {
+    static func text(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar.value {

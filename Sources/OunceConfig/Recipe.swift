@@ -22,7 +22,7 @@ package struct Recipe: Sendable, Hashable {
             steps: steps.map { step in
                 switch step {
                 case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
-                case .fineTune: step
+                case .fineTune, .prune: step
                 }
             })
     }
@@ -35,11 +35,13 @@ package struct Recipe: Sendable, Hashable {
 package enum RecipeStep: Sendable, Hashable {
     case quantize(Quantization)
     case fineTune(FineTuning)
+    case prune(Pruning)
 
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
         case .fineTune(let tuning): .map(["fine_tune": tuning.canonical])
+        case .prune(let pruning): .map(["prune": pruning.canonical])
         }
     }
 }

@@ -23,8 +23,8 @@ extension Recipe {
 }
 
 extension RecipeStep {
-    private static let known = ["quantize", "fine_tune"]
-    private static let planned = ["prune", "low_rank", "binarize"]
+    private static let known = ["quantize", "fine_tune", "prune"]
+    private static let planned = ["low_rank", "binarize"]
 
     fileprivate init?(_ field: Field) {
         guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
@@ -43,6 +43,9 @@ extension RecipeStep {
                 return nil
             }
             self = .fineTune(tuning)
+        case "prune":
+            guard let pruning = Pruning(Field(key: entry.key, node: entry.value, sink: field.sink)) else { return nil }
+            self = .prune(pruning)
         case let key where Self.planned.contains(key):
             field.sink.report(
                 entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",

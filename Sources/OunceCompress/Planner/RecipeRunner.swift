@@ -32,15 +32,20 @@ struct RecipeRunner {
             case .quantize(let quantization):
                 stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
             case .fineTune(let tuning):
-                stage = try fineTune(graph, tuning, recipe, index)
+                let (tuned, note) = try tuned(graph, tuning, recipe, index)
+                stage = Stage(name: "fine_tune", graph: tuned, note: note)
+            case .prune(let pruning):
+                stage = try prune(graph, pruning, recipe, index)
             }
         }
         return stage
     }
 
-    private func fineTune(
-        _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
-    ) throws(CompressError) -> Stage {
+    /// Training as a step of its own, or in rounds (from 1 on) of the step at `index`.
+    func tuned(
+        _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int, round: Int? = nil,
+        _ constraints: TrainingConstraints = TrainingConstraints()
+    ) throws(CompressError) -> (Graph, String) {
         guard let data = request.training ?? (tuning.loss == .distill ? request.calibration : nil) else {
             throw CompressError(
                 .recipe,
@@ -53,16 +58,16 @@ struct RecipeRunner {
                 .data, "fine_tune would train on the data that judge it; give --data other samples than --validation")
         }
         let progress = self.progress
+        let place = ([index + 1] + (round.map { [$0] } ?? [])).map(String.init).joined(separator: "-")
         let key = [
-            Ounce.version, recipe.canonicalHash, String(index), request.model.hash, data.hash,
+            Ounce.version, recipe.canonicalHash, place, request.model.hash, data.hash,
             request.calibration?.hash ?? "", String(options.threads),
         ].joined(separator: " ")
         let pass = FineTunePass(
             tuning: tuning, data: data, teacher: request.model.graph, metric: request.metric, options: options,
-            checkpoints: request.checkpoints?.store("\(recipe.name)-\(index + 1)", key: key)
+            constraints: constraints, checkpoints: request.checkpoints?.store("\(recipe.name)-\(place)", key: key)
         ) { progress(.training("fine-tune \(recipe.name)", $0)) }
-        let (tuned, note) = try pass.run(graph)
-        return Stage(name: "fine_tune", graph: tuned, note: note)
+        return try pass.run(graph)
     }
 
     private func quantize(
