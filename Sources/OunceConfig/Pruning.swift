@@ -38,10 +38,8 @@ package struct Pruning: Sendable, Hashable {
     package enum Amount: Sendable, Hashable {
         /// Share of the weights, channels or heads that goes.
         case removed(Double)
-        /// Share of the multiply-accumulates that stays.
-        case macs(Double)
-        /// Share of the estimated time that stays.
-        case time(Double)
+        /// Shares of the multiply-accumulates and of the estimated time that stay; nil: as many as are left then.
+        case cost(macs: Double?, time: Double?)
     }
 
     /// How much is gone after each round.
@@ -57,6 +55,8 @@ package struct Pruning: Sendable, Hashable {
     package let scope: Scope
     package let rounds: Int
     package let schedule: Schedule
+    /// Whether layers make up for channels that they no longer read. Of no effect on weights that become zero.
+    package let reconstructs: Bool
     /// After each round; nil: none.
     package let fineTuning: FineTuning?
     package let selection: LayerSelection
@@ -65,7 +65,8 @@ package struct Pruning: Sendable, Hashable {
 
     package init(
         what: What, importance: Importance = .l1, amount: Amount, scope: Scope = .global, rounds: Int = 1,
-        schedule: Schedule = .cubic, fineTuning: FineTuning? = nil, selection: LayerSelection = .all, seed: Int = 0
+        schedule: Schedule = .cubic, reconstructs: Bool = true, fineTuning: FineTuning? = nil,
+        selection: LayerSelection = .all, seed: Int = 0
     ) {
         self.what = what
         self.importance = importance
@@ -73,6 +74,7 @@ package struct Pruning: Sendable, Hashable {
         self.scope = scope
         self.rounds = rounds
         self.schedule = schedule
+        self.reconstructs = reconstructs
         self.fineTuning = fineTuning
         self.selection = selection
         self.seed = seed
@@ -87,7 +89,7 @@ package struct Pruning: Sendable, Hashable {
     }
 
     var canonical: CanonicalValue {
-        let (whatText, amountEntry): (String, (String, CanonicalValue))
+        let whatText: String
         switch what {
         case .weights: whatText = "weights"
         case .blocks(let outputs, let inputs): whatText = "blocks \(outputs)x\(inputs)"
@@ -95,18 +97,20 @@ package struct Pruning: Sendable, Hashable {
         case .channels: whatText = "channels"
         case .heads: whatText = "heads"
         }
-        switch amount {
-        case .removed(let share): amountEntry = ("ratio", .real(share))
-        case .macs(let share): amountEntry = ("macs", .real(share))
-        case .time(let share): amountEntry = ("time", .real(share))
-        }
         var keys = selection.canonical
         keys["what"] = .text(whatText)
-        keys[amountEntry.0] = amountEntry.1
+        switch amount {
+        case .removed(let share): keys["ratio"] = .real(share)
+        case .cost(let macs, let time):
+            keys["target"] = .map([
+                "macs": .optional(macs) { .real($0) }, "time": .optional(time) { .real($0) },
+            ])
+        }
         keys["importance"] = .text(importance.rawValue)
         keys["scope"] = .text(scope.rawValue)
         keys["rounds"] = .integer(rounds)
         keys["schedule"] = .text(schedule.rawValue)
+        if what.isStructural { keys["reconstruct"] = .bool(reconstructs) }
         keys["fine_tune"] = .optional(fineTuning) { $0.canonical }
         keys["seed"] = .integer(seed)
         return .map(keys)

@@ -3,8 +3,8 @@ extension Pruning {
 
     init?(_ field: Field) {
         let keys = [
-            "what", "block", "pattern", "importance", "ratio", "target", "scope", "rounds", "schedule", "fine_tune",
-            "seed",
+            "what", "block", "pattern", "importance", "ratio", "target", "scope", "rounds", "schedule",
+            "reconstruct", "fine_tune", "seed",
         ]
         guard let fields = field.fields(keys + LayerSelection.keys) else { return nil }
         let kind = fields.required("what") {
@@ -23,6 +23,10 @@ extension Pruning {
                 "write 'what: channels', or 'importance: l1', 'l2' or 'taylor'")
             return nil
         }
+        if !what.isStructural, fields.has("reconstruct") {
+            fields.report(
+                "reconstruct", "'reconstruct' is for channels and heads that are taken out", "remove 'reconstruct'")
+        }
         let rounds = fields.optional("rounds") { $0.integer(in: 1...64) } ?? 1
         if fields.has("schedule"), rounds == 1 {
             fields.report(
@@ -34,6 +38,7 @@ extension Pruning {
                 ?? (what.isStructural && !fields.has("target") ? .layer : .global),
             rounds: rounds,
             schedule: fields.optional("schedule") { $0.choice(Schedule.allCases.map { ($0.rawValue, $0) }) } ?? .cubic,
+            reconstructs: fields.optional("reconstruct") { $0.bool() } ?? true,
             fineTuning: fields.optional("fine_tune") { FineTuning($0) }, selection: LayerSelection(fields),
             seed: fields.optional("seed") { $0.integer(in: 0...Int(Int32.max)) } ?? 0)
     }
@@ -86,12 +91,11 @@ extension Pruning {
             }
             return fields.optional("target") { target -> Amount? in
                 guard let goal = target.fields(["macs", "time"]) else { return nil }
-                if goal.has("macs") == goal.has("time") {
-                    target.report("'target' must have one key", "write {macs: 0.5} or {time: 0.6}, what stays")
+                guard goal.has("macs") || goal.has("time") else {
+                    target.report("'target' is empty", "write {macs: 0.5}, {time: 0.6} or both: what stays")
                     return nil
                 }
-                return goal.optional("macs") { $0.part() }.map { .macs($0) }
-                    ?? goal.optional("time") { $0.part() }.map { .time($0) }
+                return .cost(macs: goal.optional("macs") { $0.part() }, time: goal.optional("time") { $0.part() })
             }
         }
         guard fields.has("ratio") else {

@@ -20,6 +20,9 @@ struct ChannelFamily {
     let layers: [String]
     /// Whether each of the axes has other channels too.
     let isPart: Bool
+
+    /// What makes the channels, and what reads them.
+    var layersOfWeights: [ChannelCoupling.Use] { producers + consumers }
 }
 
 extension ChannelCoupling {

@@ -14,9 +14,9 @@ struct ChannelScores {
         taylor: [Int: Double]
     ) throws(CompressError) -> [Int: Double] {
         switch importance {
-        case .l1: return sum(family, family.producers) { rows in rows.map { $0.reduce(0) { $0 + abs(Double($1)) } } }
+        case .l1: return sum(family, family.layersOfWeights) { rows in rows.map { $0.reduce(0) { $0 + abs(Double($1)) } } }
         case .l2:
-            return sum(family, family.producers) { rows in
+            return sum(family, family.layersOfWeights) { rows in
                 rows.map { $0.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
             }
         case .geometricMedian: return sum(family, family.producers, Self.distances)
@@ -37,7 +37,8 @@ struct ChannelScores {
         }
     }
 
-    /// Adds over the layers of a family what `measure` says of their slices, in parts of the layer's mean: so layers with
+    /// Adds over the layers of a family, those that make the channels and those that read them, what `measure` says of
+    /// their slices, in parts of the layer's mean: so layers with
     /// large and with small weights count alike.
     private func sum(
         _ family: ChannelFamily, _ uses: [ChannelCoupling.Use], _ measure: ([[Float]]) -> [Double]

@@ -9,6 +9,8 @@ struct ChannelPruner {
     let start: Start
     let coupling: ChannelCoupling
     let families: [ChannelFamily]
+    /// nil: layers stay as they are.
+    var reconstruction: ChannelReconstruction?
 
     /// What shares are of.
     struct Start {
@@ -82,8 +84,12 @@ struct ChannelPruner {
             kept = try cheapest(order, share, damage, progress)
         }
         let state = state(kept, order)
-        let result = try coupling.removing(state.removed, ends: state.ends, from: graph)
-        return (result, coupling.cost(without: state.removed, ends: state.ends))
+        return (try made(state), coupling.cost(without: state.removed, ends: state.ends))
+    }
+
+    private func made(_ state: State) throws(CompressError) -> Graph {
+        let adapted = reconstruction?.adapted(graph, families, removing: state.removed)
+        return try coupling.removing(state.removed, ends: state.ends, from: adapted ?? graph)
     }
 
     private func unit(_ family: ChannelFamily) -> Int {
@@ -130,24 +136,34 @@ struct ChannelPruner {
 
     /// Whether a cost is what was asked for after this round.
     private func isReached(_ cost: ChannelCost, _ share: Double) -> Bool {
-        switch pruning.amount {
-        case .macs(let stays): Double(cost.macs) <= Double(start.cost.macs) * (1 - (1 - stays) * share)
-        case .time(let stays): cost.time <= start.cost.time * (1 - (1 - stays) * share)
-        case .removed: true
-        }
+        guard case .cost(let macs, let time) = pruning.amount else { return true }
+        func stays(_ goal: Double) -> Double { 1 - (1 - goal) * share }
+        // Fewer multiplications are no end in themselves: the time is to fall with them.
+        let timeGoal = time ?? macs.map { min(1, $0 + Self.timeMargin) } ?? 1
+        return Double(cost.macs) <= Double(start.cost.macs) * stays(macs ?? 1)
+            && cost.time <= start.cost.time * stays(timeGoal)
     }
 
+    /// How much larger the share of the time may be than that of the multiplications, where only the latter is asked for:
+    /// what layers take besides.
+    private static let timeMargin = 0.08
+
     private func unreachable(_ cost: ChannelCost) -> CompressError {
-        let (what, part) =
-            if case .time = pruning.amount {
-                ("estimated time", cost.time / start.cost.time)
-            } else {
-                ("multiply-accumulates", Double(cost.macs) / Double(max(start.cost.macs, 1)))
-            }
-        return CompressError(
+        CompressError(
             .recipe,
-            "prune: even with the fewest channels \(Compressor.text(part * 100, 0)) % of the \(what) stay; ask for less, "
-                + "or choose more layers")
+            "prune: even with the fewest channels \(percent(Double(cost.macs), Double(start.cost.macs))) of the "
+                + "multiplications and \(percent(cost.time, start.cost.time)) of the estimated time stay; ask for less, or "
+                + "choose more layers")
+    }
+
+    private func percent(_ part: Double, _ whole: Double) -> String {
+        "\(Compressor.text(part / max(whole, 1) * 100, 1)) %"
+    }
+
+    /// What is left of the model that the step began with.
+    func summary(_ cost: ChannelCost) -> String {
+        "\(percent(Double(cost.macs), Double(start.cost.macs))) of the multiplications and an estimated "
+            + "\(percent(cost.time, start.cost.time)) of the time stay"
     }
 
     /// The same share of every family.
@@ -175,8 +191,7 @@ struct ChannelPruner {
             for place in options[index].indices {
                 var kept = whole
                 kept[index] = options[index][place].kept
-                let state = state(kept, order)
-                worst = max(worst, try damage(try coupling.removing(state.removed, ends: state.ends, from: graph)))
+                worst = max(worst, try damage(try made(state(kept, order))))
                 options[index][place].damage = worst
             }
             progress(Double(index + 1) / Double(families.count))

@@ -46,19 +46,24 @@ struct PrunePass {
     private func structural(_ original: Graph) throws(CompressError) -> (graph: Graph, note: String) {
         var graph = original
         var start: ChannelPruner.Start?
-        var notes = ""
+        var (notes, summary) = ("", "")
         for round in 1...pruning.rounds {
-            let pruner = try ChannelPruner(pruning, graph, start: start)
+            var pruner = try ChannelPruner(pruning, graph, start: start)
             start = pruner.start
+            if let data, pruning.reconstructs {
+                pruner.reconstruction = try ChannelReconstruction(
+                    pruner.coupling, pruner.families, of: graph, data: data, options: options)
+            }
             let scores = try scores(pruner)
             var damage: ChannelDamage?
             if let data, looksForCounts {
                 damage = try ChannelDamage(
                     graph, data: data, options: options, budget: Self.lookBudget / max(8 * pruner.families.count, 1))
             }
-            graph = try pruner.pruned(
-                scores: scores, damage: damage, share: pruning.progress(after: round), progress: progress
-            ).graph
+            let result = try pruner.pruned(
+                scores: scores, damage: damage, share: pruning.progress(after: round), progress: progress)
+            graph = result.graph
+            summary = pruner.summary(result.cost)
             let (next, note) = try tuned(graph, round)
             graph = next
             notes += note
@@ -67,10 +72,7 @@ struct PrunePass {
         let before = Self.counts(original)
         let changes = Self.counts(graph).sorted { $0.key < $1.key }.filter { before[$0.key] != $0.value }
         let gone = before.keys.filter { Self.counts(graph)[$0] == nil }.count
-        let note =
-            "\(Compressor.text(Double(graph.macs) / Double(max(original.macs, 1)) * 100, 1)) % of the multiplications and "
-            + "\(Compressor.text(Double(graph.parameterCount) / Double(max(original.parameterCount, 1)) * 100, 1)) % of the "
-            + "weights stay; \(changes.count) layers are narrower, \(gone) are gone"
+        let note = "\(summary); \(changes.count) layers are narrower, \(gone) are gone"
         return (graph, note + notes)
     }
 
