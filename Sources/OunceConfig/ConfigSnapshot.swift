@@ -40,6 +40,7 @@ package enum ConfigSnapshot {
             case .fineTune(let tuning): "fine_tune: {\(fields(tuning))}"
             case .binarize(let binarization): "binarize: {\(fields(binarization))}"
             case .lowRank(let lowRank): "low_rank: {\(lowRank.snapshot)}"
+            case .prune(let pruning): "prune: {\(pruning.snapshot)}"
             }
         }
         let samples = recipe.samples == .synthetic ? "samples: synthetic\n" : ""

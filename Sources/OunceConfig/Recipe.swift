@@ -31,7 +31,7 @@ package struct Recipe: Sendable, Hashable {
             steps: steps.map { step in
                 switch step {
                 case .quantize(let quantization): .quantize(quantization.withSymmetricActivations)
-                case .fineTune, .binarize, .lowRank: step
+                case .fineTune, .binarize, .lowRank, .prune: step
                 }
             })
     }
@@ -49,6 +49,7 @@ package enum RecipeStep: Sendable, Hashable {
     case fineTune(FineTuning)
     case binarize(Binarization)
     case lowRank(LowRank)
+    case prune(Pruning)
 
     var canonical: CanonicalValue {
         switch self {
@@ -56,6 +57,7 @@ package enum RecipeStep: Sendable, Hashable {
         case .fineTune(let tuning): .map(["fine_tune": tuning.canonical])
         case .binarize(let binarization): .map(["binarize": binarization.canonical])
         case .lowRank(let lowRank): .map(["low_rank": lowRank.canonical])
+        case .prune(let pruning): .map(["prune": pruning.canonical])
         }
     }
 }

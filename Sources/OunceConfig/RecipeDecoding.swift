@@ -24,8 +24,7 @@ extension Recipe {
 }
 
 extension RecipeStep {
-    private static let known = ["quantize", "fine_tune", "low_rank", "binarize"]
-    private static let planned = ["prune"]
+    private static let known = ["quantize", "fine_tune", "prune", "low_rank", "binarize"]
 
     fileprivate init?(_ field: Field) {
         guard case .mapping(let entries) = field.node.content, let entry = entries.first, entries.count == 1 else {
@@ -51,17 +50,14 @@ extension RecipeStep {
         case "low_rank":
             guard let lowRank = LowRank(Field(key: entry.key, node: entry.value, sink: field.sink)) else { return nil }
             self = .lowRank(lowRank)
-        case let key where Self.planned.contains(key):
-            field.sink.report(
-                entry.keyMark, "the step '\(key)' is not applied by this version of Ounce",
-                "remove it; this version applies \(alternatives(Self.known))")
-            return nil
+        case "prune":
+            guard let pruning = Pruning(Field(key: entry.key, node: entry.value, sink: field.sink)) else { return nil }
+            self = .prune(pruning)
         default:
             field.sink.report(
                 entry.keyMark, "unknown step \(quoted(entry.key))",
                 mending(
-                    entry.key, among: Self.known + Self.planned,
-                    list: "this version applies \(alternatives(Self.known))"))
+                    entry.key, among: Self.known, list: "the steps are \(alternatives(Self.known))"))
             return nil
         }
     }

@@ -4,9 +4,9 @@ import OunceRuntime
 /// Trains the constants of a float graph.
 package final class Trainer {
     private let graph: Graph
-    private let settings: TrainingSettings
+    fileprivate let settings: TrainingSettings
     package let program: TrainingProgram
-    private let teacher: TrainingProgram?
+    fileprivate let teacher: TrainingProgram?
     /// Samples of one pass: the batch, or 1 where the model cannot take more at once.
     package let samplesPerPass: Int
     private let optimizer: Optimizer
@@ -153,13 +153,17 @@ package final class Trainer {
 
     /// Gradients without steps: first-order importance of weights, and of the channels of the probes asked for.
     ///
+    /// - Parameter visit: is called after each batch, when weights and gradients are those of this batch.
     /// - Returns: for each constant the mean over batches of `|weight * gradient|`.
-    package func importance(_ data: TrainingData, batches: Int) throws(TrainError) -> [ValueID: [Float]] {
+    package func importance(
+        _ data: TrainingData, batches: Int, visit: ([TrainingParameter]) -> Void = { _ in }
+    ) throws(TrainError) -> [ValueID: [Float]] {
         let feeder = try BatchFeeder(data, program: program, teacher: teacher, settings: settings)
         var sums: [ValueID: [Float]] = [:]
         for batch in 0..<batches {
             program.zeroGradients()
             _ = feeder.pass(at: batch * samplesPerPass, samples: samplesPerPass, of: samplesPerPass)
+            visit(program.parameters)
             for parameter in program.parameters {
                 guard let id = parameter.id else { continue }
                 var sum = sums[id] ?? [Float](repeating: 0, count: parameter.count)
@@ -169,6 +173,22 @@ package final class Trainer {
             }
         }
         return sums
+    }
+}
+
+extension Trainer {
+    /// The mean loss over samples, without augmentation and without steps; with a batch that is no divisor of their number
+    /// some count twice.
+    package func loss(_ data: TrainingData) throws(TrainError) -> Double {
+        var plain = settings
+        plain.augmentation = .none
+        let feeder = try BatchFeeder(data, program: program, teacher: teacher, settings: plain)
+        let passes = (data.count + samplesPerPass - 1) / samplesPerPass
+        var sum = 0.0
+        for pass in 0..<passes {
+            sum += feeder.loss(at: pass * samplesPerPass, samples: samplesPerPass)
+        }
+        return sum / Double(passes * samplesPerPass)
     }
 }
 

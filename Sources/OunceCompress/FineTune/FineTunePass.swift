@@ -35,15 +35,28 @@ struct FineTunePass {
                 .recipe, "fine_tune trains float weights; write the step before 'quantize' in the recipe")
         }
         let labels: TrainingLabels = tuning.loss == .mse ? .targets(width: width(of: graph)) : .classes
-        let samples = try data.trainingData(labels, isRequired: tuning.loss == .crossEntropy)
+        let (learned, held) = Self.division(of: data.count, tuning.loss)
+        let samples = try data.trainingData(labels, isRequired: tuning.loss == .crossEntropy, samples: learned)
+        let judge = try held.map { (held) throws(CompressError) in
+            try data.trainingData(labels, isRequired: false, samples: held)
+        }
         let settings = settings(graph)
         var constraints = constraints
         constraints.trainable = try trainable(in: graph)
+        constraints.masks.merge(graph.zeroMasks) { given, _ in given }
         do {
             let trainer = try Trainer(
                 graph: graph, settings: settings, teacher: tuning.loss == .distill ? teacher : nil,
                 constraints: constraints, sampleCount: samples.count)
+            let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
+            if let judge, let before, try trainer.loss(judge) >= before {
+                return (
+                    graph,
+                    "the weights stay as they were: training did not bring them nearer to the original model on "
+                        + "\(judge.count) samples kept apart"
+                )
+            }
             let note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
@@ -51,6 +64,15 @@ struct FineTunePass {
         } catch {
             throw CompressError(error.code == .data ? .data : .recipe, "fine_tune: \(error.message)")
         }
+    }
+
+    /// Samples to learn from, and some that tell whether distillation helped: agreement with the original says little
+    /// about samples that were learned by heart. nil: labels are what counts, or there are too few.
+    private static func division(of count: Int, _ loss: FineTuning.Loss) -> (learned: [Int], held: [Int]?) {
+        let all = Array(0..<count)
+        guard loss == .distill, count >= 20 else { return (all, nil) }
+        let period = count < 500 ? 5 : max(10, count / 256)
+        return (all.filter { $0 % period != period - 1 }, all.filter { $0 % period == period - 1 })
     }
 
     /// The constants of the layers that the recipe names.
@@ -68,14 +90,6 @@ struct FineTunePass {
 
     private func width(of graph: Graph) -> Int {
         graph.outputs.first.map { graph[$0].shape.dims.dropFirst().reduce(1) { $0 * max($1, 1) } } ?? 0
-    }
-
-    /// Whether outputs score classes: a vector of another size than the input, judged by the best of it.
-    private func isClassifier(_ graph: Graph) -> Bool {
-        guard metric == .top1 || metric == .fidelity, let output = graph.outputs.first, graph[output].shape.rank == 2,
-            let input = graph.inputs.first
-        else { return false }
-        return graph[output].shape[1] > 1 && graph[output].shape.dims.dropFirst() != graph[input].shape.dims.dropFirst()
     }
 
     private func settings(_ graph: Graph) -> TrainingSettings {
@@ -100,11 +114,31 @@ struct FineTunePass {
                 shift: augmentation.shift, flip: augmentation.flip, noise: Float(augmentation.noise),
                 timeMask: augmentation.timeMask),
             seed: UInt64(tuning.seed), threads: options.threads, allowedISAs: options.allowedISAs,
-            isClassifier: isClassifier(graph))
+            isClassifier: graph.scoresClasses(metric))
     }
 }
 
 extension Graph {
+    /// Whether the first output scores classes: a vector of another size than the input, judged by the best of it.
+    func scoresClasses(_ metric: Metric) -> Bool {
+        guard metric == .top1 || metric == .fidelity, let output = outputs.first, self[output].shape.rank == 2,
+            let input = inputs.first
+        else { return false }
+        return self[output].shape[1] > 1 && self[output].shape.dims.dropFirst() != self[input].shape.dims.dropFirst()
+    }
+
+    /// For weights of which a tenth or more is zero: what was pruned stays so.
+    var zeroMasks: [ValueID: [Float]] {
+        var masks: [ValueID: [Float]] = [:]
+        for id in trainableConstants where self[id].shape.rank >= 2 {
+            guard let numbers = self[id].constant?.elements(Float.self) else { continue }
+            if numbers.count(where: { $0 == 0 }) * 10 >= max(numbers.count, 1) {
+                masks[id] = numbers.map { $0 == 0 ? 0 : 1 }
+            }
+        }
+        return masks
+    }
+
     /// Whether any value that nodes use is on an integer grid.
     var isQuantized: Bool {
         nodes.contains { node in

@@ -9,13 +9,18 @@ enum TrainingLabels {
 }
 
 extension Dataset {
-    /// All samples, each window a sample of its own, in the model's element types.
+    /// Samples, each window a sample of its own, in the model's element types.
     ///
-    /// - Parameter isRequired: whether labels must be there.
+    /// - Parameters:
+    ///   - isRequired: whether labels must be there.
+    ///   - samples: those wanted; nil: all.
     /// - Throws: `.data` where samples or labels do not fit.
-    func trainingData(_ kind: TrainingLabels, isRequired: Bool) throws(CompressError) -> TrainingData {
+    func trainingData(
+        _ kind: TrainingLabels, isRequired: Bool, samples: [Int]? = nil
+    ) throws(CompressError) -> TrainingData {
+        let samples = samples ?? Array(0..<count)
         var arrays: [[Tensor]] = []
-        for index in 0..<count {
+        for index in samples {
             for window in 0..<windows { arrays.append(try sample(index, window: window)) }
         }
         var inputs: [Tensor] = []
@@ -40,18 +45,18 @@ extension Dataset {
         var targets: Tensor?
         switch kind {
         case .classes:
-            let found = (0..<count).compactMap { label($0).flatMap { Int32(exactly: $0) } }
-            if found.count == count {
+            let found = samples.compactMap { label($0).flatMap { Int32(exactly: $0) } }
+            if found.count == samples.count {
                 classes = found.flatMap { [Int32](repeating: $0, count: windows) }
             } else if isRequired {
                 throw CompressError(
                     .data, "loss cross_entropy needs one class a sample: an array 'labels' in the .npz of --data")
             }
         case .targets(let width):
-            let rows = (0..<count).compactMap { target($0) }
-            if rows.count == count, rows.allSatisfy({ $0.count == width }) {
+            let rows = samples.compactMap { target($0) }
+            if rows.count == samples.count, rows.allSatisfy({ $0.count == width }) {
                 let all = rows.flatMap { row in (0..<windows).flatMap { _ in row } }
-                targets = Tensor(all, shape: [count * windows, width])
+                targets = Tensor(all, shape: [samples.count * windows, width])
             }
         }
         do {

@@ -47,6 +47,8 @@ struct RecipeRunner {
                 stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
             case .fineTune(let tuning):
                 stage = try fineTune(graph, tuning, recipe, index)
+            case .prune(let pruning):
+                stage = try prune(graph, pruning, recipe, index)
             case .binarize(let binarization):
                 stage = try binarize(graph, binarization, recipe, index)
             case .lowRank(let lowRank):
@@ -56,29 +58,17 @@ struct RecipeRunner {
         return stage
     }
 
-    private func fineTune(
+    func fineTune(
         _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
     ) throws(CompressError) -> Stage {
         let (tuned, note) = try training(tuning, of: "fine_tune", recipe, index).run(graph)
         return Stage(name: "fine_tune", graph: tuned, note: note)
     }
 
-    private func binarize(
-        _ graph: Graph, _ binarization: Binarization, _ recipe: Recipe, _ index: Int
-    ) throws(CompressError) -> Stage {
-        let pass = BinarizePass(
-            recipe: binarization, data: try trainingData(binarization.fineTuning, of: "binarize"), options: options
-        ) { (round, tuning) throws(CompressError) in
-            try training(tuning, of: "binarize", recipe, index, round: round)
-        }
-        let (binary, note) = try pass.run(graph)
-        return Stage(name: "binarize", graph: binary, note: note)
-    }
-
     /// The samples that a step trains with.
     ///
     /// - Throws: `.recipe` where there are none, `.data` where they are those that judge.
-    private func trainingData(_ tuning: FineTuning, of step: String) throws(CompressError) -> Dataset {
+    func trainingData(_ tuning: FineTuning, of step: String) throws(CompressError) -> Dataset {
         guard let data = request.training ?? (tuning.loss == .distill ? request.calibration : nil) else {
             throw CompressError(
                 .recipe,
@@ -96,8 +86,9 @@ struct RecipeRunner {
     /// Training within a step, with checkpoints of its own.
     ///
     /// - Parameter round: for a step that trains several times; nil for one that trains once.
-    private func training(
-        _ tuning: FineTuning, of step: String, _ recipe: Recipe, _ index: Int, round: Int? = nil
+    func training(
+        _ tuning: FineTuning, of step: String, _ recipe: Recipe, _ index: Int, round: Int? = nil,
+        _ constraints: TrainingConstraints = TrainingConstraints()
     ) throws(CompressError) -> FineTunePass {
         let data = try trainingData(tuning, of: step)
         let progress = self.progress
@@ -107,42 +98,16 @@ struct RecipeRunner {
         let shown = stage + (round.map { ", round \($0)" } ?? "")
         return FineTunePass(
             tuning: tuning, data: data, teacher: request.model.graph, metric: request.metric, options: options,
-            checkpoints: request.checkpoints?.store(name, key: key)
+            constraints: constraints, checkpoints: request.checkpoints?.store(name, key: key)
         ) { progress(.training(shown, $0)) }
     }
 
     /// What a checkpoint of a step depends on.
-    private func checkpointKey(_ recipe: Recipe, _ index: Int, round: Int? = nil, data: String) -> String {
+    func checkpointKey(_ recipe: Recipe, _ index: Int, round: Int? = nil, data: String) -> String {
         [
             Ounce.version, recipe.canonicalHash, "\(index)" + (round.map { "-\($0)" } ?? ""), request.model.hash, data,
             request.calibration?.hash ?? "", String(options.threads),
         ].joined(separator: " ")
-    }
-
-    private func lowRank(
-        _ graph: Graph, _ lowRank: LowRank, _ recipe: Recipe, _ index: Int
-    ) throws(CompressError) -> Stage {
-        let isInt8 = recipe.steps[index...].contains {
-            if case .quantize(let quantization) = $0 { quantization.activations == .int8 } else { false }
-        }
-        let data = request.calibration ?? request.training
-        guard data != nil || lowRank.dataAware != true else {
-            throw CompressError(
-                .recipe, "low_rank with data_aware needs samples: give --calibration F.npz, or write data_aware: false")
-        }
-        let progress = self.progress
-        var pass = LowRankPass(
-            recipe: lowRank, calibration: lowRank.dataAware == false ? nil : data, options: options, isInt8: isInt8
-        ) { progress(.working("factorise for \(recipe.name)", $0)) }
-        let key = checkpointKey(recipe, index, data: data?.hash ?? "")
-        let store = request.checkpoints?.store("\(recipe.name)-\(index + 1)-layers", key: key)
-        if let store { pass.measured = MeasuredChoices(store) }
-        let (factored, note) = try pass.run(graph)
-        let stage = Stage(name: "low_rank", graph: factored, note: note)
-        guard let tuning = lowRank.fineTune else { return stage }
-        let tuned = try fineTune(factored, tuning, recipe, index)
-        return Stage(
-            name: stage.name, graph: tuned.graph, note: [note, tuned.note].compactMap { $0 }.joined(separator: "; "))
     }
 
     private func quantize(

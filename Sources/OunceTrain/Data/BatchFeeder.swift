@@ -64,6 +64,15 @@ final class BatchFeeder {
     ///
     /// - Parameter total: samples over which the loss is a mean.
     func pass(at position: Int, samples: Int, of total: Int) -> (loss: Double, correct: Int) {
+        let result = forward(at: position, samples: samples, of: total)
+        program.backward()
+        return result
+    }
+
+    /// The sum of the losses of these samples.
+    func loss(at position: Int, samples: Int) -> Double { forward(at: position, samples: samples, of: samples).loss }
+
+    private func forward(at position: Int, samples: Int, of total: Int) -> (loss: Double, correct: Int) {
         labels.removeAll(keepingCapacity: true)
         for index in 0..<samples { fill(index, from: stream.sample(at: position + index), position + index) }
         program.forward()
@@ -74,11 +83,9 @@ final class BatchFeeder {
             }
             teacher.forward()
         }
-        let result = LossHead(loss: settings.loss, samples: samples).apply(
+        return LossHead(loss: settings.loss, samples: samples).apply(
             program, labels: labels, targets: targets.map { UnsafePointer($0.floats) }, teacher: teacher,
             isClassifier: settings.isClassifier, total: total)
-        program.backward()
-        return result
     }
 
     private func fill(_ index: Int, from sample: Int, _ position: Int) {

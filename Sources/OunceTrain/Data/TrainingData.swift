@@ -23,6 +23,15 @@ package struct TrainingData: Sendable {
     }
 }
 
+extension TrainingData {
+    package var hasLabels: Bool { !labels.isEmpty }
+
+    /// The same samples with other labels.
+    package func labelled(_ labels: [Int32], targets: Tensor? = nil) throws(TrainError) -> TrainingData {
+        try TrainingData(inputs: inputs, labels: labels, targets: targets)
+    }
+}
+
 /// An endless stream of shuffled epochs, so that every batch is whole. Its position is two numbers and a seed.
 struct SampleStream {
     let count: Int

@@ -69,5 +69,25 @@ package final class TrainingParameter {
 
     package var count: Int { slot.count }
     package var values: [Float] { Array(UnsafeBufferPointer(start: slot.x, count: slot.count)) }
+    package var shape: Shape { slot.shape }
+
+    /// For each slice along an axis the sum of weight times gradient: how the loss changes, to first order, when the slice
+    /// is scaled.
+    package func products(along axis: Int) -> [Float] {
+        let (extent, inner) = (shape[axis], shape.dims[(axis + 1)...].reduce(1, *))
+        var sums = [Float](repeating: 0, count: extent)
+        let (w, g) = (slot.x, slot.dx)
+        var place = 0
+        for _ in 0..<shape.dims[..<axis].reduce(1, *) {
+            for index in 0..<extent {
+                var sum: Float = 0
+                for i in place..<place + inner { sum += w[i] * g[i] }
+                sums[index] += sum
+                place += inner
+            }
+        }
+        return sums
+    }
+
     package var gradient: [Float] { Array(UnsafeBufferPointer(start: slot.dx, count: slot.count)) }
 }
