@@ -36,6 +36,14 @@ package enum RecipeStep: Sendable, Hashable {
     case quantize(Quantization)
     case fineTune(FineTuning)
 
+    /// Whether it trains, which takes long.
+    package var trains: Bool {
+        switch self {
+        case .quantize(let quantization): quantization.fineTune != nil
+        case .fineTune: true
+        }
+    }
+
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
@@ -44,10 +52,10 @@ package enum RecipeStep: Sendable, Hashable {
     }
 }
 
-/// Weights, and where wanted activations, as int8.
+/// Weights, and where wanted activations, as numbers of few bits.
 package struct Quantization: Sendable, Hashable {
     package enum Activations: String, Sendable, Hashable {
-        case int8, float32
+        case int8, int16, float32
     }
 
     /// How the range of an activation is found from calibration samples.
@@ -60,6 +68,7 @@ package struct Quantization: Sendable, Hashable {
         case mse
     }
 
+    package let weights: WeightSettings
     package let activations: Activations
     /// A scale for each output channel of the weights, else one for the tensor.
     package let perChannel: Bool
@@ -76,13 +85,17 @@ package struct Quantization: Sendable, Hashable {
     package let floatOutput: Bool
     /// Activations on grids with zero point 0, as TensorRT's explicit quantisation takes them. Of no effect on float
     /// activations.
-    package let symmetric: Bool
+    package private(set) var symmetric: Bool
+    /// Training of the weights and grids as they will be; nil: none.
+    package let fineTune: FineTuning?
 
     package init(
-        activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
-        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30,
-        floatOutput: Bool = true, symmetric: Bool = false
+        weights: WeightSettings = WeightSettings(), activations: Activations = .int8, perChannel: Bool = true,
+        calibration: Calibration = .mse, layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [],
+        minInputSQNR: Double = 30, floatOutput: Bool = true, symmetric: Bool = false, fineTune: FineTuning? = nil
     ) {
+        self.weights = weights
+        self.fineTune = fineTune
         self.activations = activations
         self.perChannel = perChannel
         self.calibration = calibration
@@ -94,9 +107,9 @@ package struct Quantization: Sendable, Hashable {
     }
 
     fileprivate var withSymmetricActivations: Quantization {
-        Quantization(
-            activations: activations, perChannel: perChannel, calibration: calibration, layers: layers,
-            keepFloat: keepFloat, minInputSQNR: minInputSQNR, floatOutput: floatOutput, symmetric: true)
+        var copy = self
+        copy.symmetric = true
+        return copy
     }
 
     /// Whether the layer of this name is to be quantised.
@@ -112,7 +125,7 @@ package struct Quantization: Sendable, Hashable {
             case .mse: .text("mse")
             }
         var keys: [String: CanonicalValue] = [
-            "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
+            "weights": weights.format.canonical, "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
             "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
@@ -120,6 +133,8 @@ package struct Quantization: Sendable, Hashable {
         ]
         // Artifacts of recipes without the key keep their hashes.
         if symmetric { keys["symmetric"] = .bool(true) }
+        keys.merge(weights.canonical) { $1 }
+        if let fineTune { keys["fine_tune"] = fineTune.canonical }
         return .map(keys)
     }
 }

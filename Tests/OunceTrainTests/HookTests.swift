@@ -53,7 +53,54 @@ import Testing
             let members = perChannel ? Array(channel * 7..<channel * 7 + 7) : Array(0..<35)
             let gain = 1 / (Double(members.count) * 7).squareRoot()
             let expected = members.reduce(0.0) { $0 + weightGradient[$1] * grid($1).slope } * gain
-            #expect(abs(Double(gradient) - expected) < 1e-5)
+            // Of the factor to the scale at first, relative to it.
+            let relative = expected / Double(scales[channel])
+            #expect(abs(Double(gradient) - relative) < 1e-5 * max(1, abs(relative)))
+        }
+    }
+
+    /// Factors of groups: each group's step is the channel's scale times its factor, and all move the one scale.
+    @Test func groupsOfWeights() throws {
+        var c = GradientCase(seed: 13)
+        let x = c.constant(c.random.tensor([2, 8]))
+        let w = c.parameter([3, 8])
+        c.graph.outputs = [try c.node(.fullyConnected(.none), [x, w])]
+        let scales: [Float] = [0.02, 0.05, 0.03]
+        let factors: [Float] = [1, 3, 2, 15, 7, 4]
+        var quantizer = FakeQuantizer(bits: 4, scales: scales, axis: 0)
+        quantizer.group = 4
+        quantizer.factors = factors
+        let program = try TrainingProgram(
+            graph: c.graph, options: .init(trainable: [w], quantizers: [w: quantizer]))
+        program.forward()
+        let (input, weights) = (
+            try #require(c.graph[x].constant).doubles(), try #require(c.graph[w].constant).floats()
+        )
+        func grid(_ index: Int) -> (value: Double, slope: Double) {
+            let factor = factors[index / 4]
+            let exact = weights[index] / (scales[index / 8] * factor)
+            let place = exact.rounded(.toNearestOrEven)
+            let q = min(max(place, -7), 7)
+            let slope = (-7...7).contains(place) ? q - exact : q
+            return (Double(q * factor * scales[index / 8]), Double(slope * factor))
+        }
+        for row in 0..<2 {
+            for o in 0..<3 {
+                let sum = (0..<8).reduce(0.0) { $0 + input[row * 8 + $1] * grid(o * 8 + $1).value }
+                #expect(abs(Double(program.heads[0].x[row * 3 + o]) - sum) < 1e-5)
+            }
+        }
+        let dy = c.random.floats(6)
+        for (index, value) in dy.enumerated() { program.heads[0].dx[index] = value }
+        program.backward()
+        let learned = try #require(program.parameters.first { $0.quantizes == w })
+        for (channel, gradient) in learned.gradient.enumerated() {
+            let sum = (channel * 8..<channel * 8 + 8).reduce(0.0) { sum, index in
+                let own = (0..<2).reduce(0.0) { $0 + Double(dy[$1 * 3 + channel]) * input[$1 * 8 + index % 8] }
+                return sum + own * grid(index).slope
+            }
+            let expected = sum / (8.0 * 7).squareRoot() / Double(scales[channel])
+            #expect(abs(Double(gradient) - expected) < 1e-4 * max(1, abs(expected)))
         }
     }
 

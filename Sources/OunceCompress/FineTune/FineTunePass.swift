@@ -13,12 +13,20 @@ struct FineTunePass {
     let options: RuntimeOptions
     /// What earlier steps want kept as it is.
     var constraints = TrainingConstraints()
+    /// Constants that stay as they are whatever the recipe says.
+    var frozen: Set<ValueID> = []
     var checkpoints: CheckpointStore?
     let progress: @Sendable (TrainingProgress) -> Void
 
     /// - Returns: the graph with other constants, and how training went, for the report.
     /// - Throws: `.recipe` for what cannot be trained, `.data` for data that do not fit.
     func run(_ graph: Graph) throws(CompressError) -> (graph: Graph, note: String) {
+        let (result, note) = try train(graph)
+        return (result.graph, note)
+    }
+
+    /// Likewise, with all that training gave.
+    func train(_ graph: Graph) throws(CompressError) -> (result: TrainingResult, note: String) {
         guard !graph.isQuantized else {
             throw CompressError(
                 .recipe, "fine_tune trains float weights; write the step before 'quantize' in the recipe")
@@ -36,7 +44,7 @@ struct FineTunePass {
             let note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
-            return (result.graph, note)
+            return (result, note)
         } catch {
             throw CompressError(error.code == .data ? .data : .recipe, "fine_tune: \(error.message)")
         }
@@ -49,6 +57,7 @@ struct FineTunePass {
         for node in graph.nodes where tuning.covers(layer: node.name) {
             chosen.formUnion(node.inputs.compactMap { $0 }.filter(all.contains))
         }
+        chosen.subtract(frozen)
         guard !chosen.isEmpty else {
             throw CompressError(.recipe, "fine_tune: no layer with float weights matches 'layers' and 'freeze'")
         }

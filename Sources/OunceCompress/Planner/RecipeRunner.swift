@@ -30,7 +30,7 @@ struct RecipeRunner {
             let graph = stage?.graph ?? graph
             switch step {
             case .quantize(let quantization):
-                stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
+                stage = try quantize(graph, quantization, recipe, index)
             case .fineTune(let tuning):
                 stage = try fineTune(graph, tuning, recipe, index)
             }
@@ -41,6 +41,16 @@ struct RecipeRunner {
     private func fineTune(
         _ graph: Graph, _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
     ) throws(CompressError) -> Stage {
+        let (tuned, note) = try trainer(tuning, recipe, index).run(graph)
+        return Stage(name: "fine_tune", graph: tuned, note: note)
+    }
+
+    /// Training with the data of the request.
+    ///
+    /// - Parameter index: of the step that trains.
+    private func trainer(
+        _ tuning: FineTuning, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> FineTunePass {
         guard let data = request.training ?? (tuning.loss == .distill ? request.calibration : nil) else {
             throw CompressError(
                 .recipe,
@@ -57,29 +67,38 @@ struct RecipeRunner {
             Ounce.version, recipe.canonicalHash, String(index), request.model.hash, data.hash,
             request.calibration?.hash ?? "", String(options.threads),
         ].joined(separator: " ")
-        let pass = FineTunePass(
+        return FineTunePass(
             tuning: tuning, data: data, teacher: request.model.graph, metric: request.metric, options: options,
             checkpoints: request.checkpoints?.store("\(recipe.name)-\(index + 1)", key: key)
         ) { progress(.training("fine-tune \(recipe.name)", $0)) }
-        let (tuned, note) = try pass.run(graph)
-        return Stage(name: "fine_tune", graph: tuned, note: note)
     }
 
     private func quantize(
-        _ graph: Graph, _ quantization: Quantization, _ recipe: Recipe
-    ) throws(CompressError) -> Graph {
-        let pass = QuantizePass(recipe: quantization)
-        guard quantization.activations == .int8 else { return try pass.quantizedWeights(of: graph) }
-        guard let calibration = request.calibration else {
-            throw CompressError(
-                .recipe, "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so"
-            )
-        }
+        _ graph: Graph, _ quantization: Quantization, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> Stage {
         let progress = self.progress
-        return try pass.quantized(
-            Calibrator(graph: graph, dataset: calibration, options: options) {
+        let isLearned = quantization.weights.rounding == .learned
+        if quantization.activations != .float32 || isLearned, request.calibration == nil {
+            let what = isLearned ? "learned rounding needs" : "\(quantization.activations.rawValue) activations need"
+            throw CompressError(
+                .recipe, "\(what) calibration data: give --calibration F.npz with a hundred samples or so")
+        }
+        let calibrator = request.calibration.map {
+            Calibrator(graph: graph, dataset: $0, options: options) {
                 progress(.working("calibrate \(recipe.name)", $0))
-            })
+            }
+        }
+        let training = try quantization.fineTune.map { (tuning) throws(CompressError) in
+            let trainer = try trainer(tuning, recipe, index)
+            return QuantizationTraining { (graph, quantizers, frozen) throws(CompressError) in
+                var trainer = trainer
+                trainer.constraints.quantizers = quantizers
+                trainer.frozen = frozen
+                return try trainer.train(graph)
+            }
+        }
+        let outcome = try QuantizePass(recipe: quantization).run(graph, calibrator, training: training)
+        return Stage(name: "quantize", graph: outcome.graph, note: outcome.note)
     }
 }
 

@@ -49,7 +49,7 @@ package final class TrainingParameter {
     package let name: String
     /// Of the graph; nil: a learned scale of a quantiser.
     package let id: ValueID?
-    /// Of the value that a quantiser belongs to.
+    /// The value that a quantiser belongs to; then this is the factor of its scales to what they were at first.
     package let quantizes: ValueID?
     let slot: Slot
     /// Biases, scales and shifts are not decayed.
