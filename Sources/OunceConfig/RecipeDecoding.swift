@@ -63,10 +63,11 @@ extension Quantization {
     private enum Method { case minmax, percentile, mse }
 
     fileprivate init?(_ field: Field) {
-        let keys = WeightSettings.keys + [
-            "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
-            "min_input_sqnr", "float_output", "symmetric", "fine_tune",
-        ]
+        let keys =
+            WeightSettings.keys + [
+                "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
+                "min_input_sqnr", "float_output", "symmetric", "fine_tune",
+            ]
         guard let fields = field.fields(keys) else { return nil }
         let weights = WeightSettings(fields)
         let activations = fields.optional("activations") {

@@ -52,7 +52,8 @@ extension WeightSettings {
         }
         if rounding == .learned, fields.has("fine_tune") {
             fields.report(
-                "rounding", "'rounding: learned' has no effect with 'fine_tune', which trains the weights onto the grid",
+                "rounding",
+                "'rounding: learned' has no effect with 'fine_tune', which trains the weights onto the grid",
                 "remove one of the two")
         }
         self.init(

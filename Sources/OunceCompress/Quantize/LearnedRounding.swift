@@ -18,7 +18,8 @@ struct LearnedRounding {
 
     /// - Returns: nil where the weights cannot be quantised.
     static func round(
-        _ weights: Tensor, moments: LayerMoments, perChannel: Bool, minimumScales: [Float]?, format: (bits: Int, group: Int?)
+        _ weights: Tensor, moments: LayerMoments, perChannel: Bool, minimumScales: [Float]?,
+        format: (bits: Int, group: Int?)
     ) -> Outcome? {
         guard let values = weights.elements(Float.self), let outputs = weights.shape.dims.first, outputs > 0,
             moments.width == values.count / outputs, outputs % moments.groups == 0
