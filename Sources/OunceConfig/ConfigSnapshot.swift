@@ -84,6 +84,9 @@ package enum ConfigSnapshot {
             "min_input_sqnr: \(decimal(quantization.minInputSQNR))", "float_output: \(quantization.floatOutput)",
         ]
         if let tuning = quantization.fineTune { fields.append("fine_tune: {\(self.fields(tuning))}") }
+        if let kinds = quantization.selection.kinds { fields.append("kinds: \(list(kinds.map(\.rawValue).sorted()))") }
+        let least = quantization.selection.minParameters
+        if least > 0 { fields.append("min_parameters: \(least)") }
         if let layers = quantization.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
         if !quantization.keepFloat.isEmpty {
             fields.append("keep_float: \(list(quantization.keepFloat.map { text($0.text) }))")
@@ -95,11 +98,21 @@ package enum ConfigSnapshot {
         var fields = [format(weights.format), "rounding: \(weights.rounding.rawValue)"]
         if !weights.overrides.isEmpty {
             let overrides = weights.overrides.map {
-                "{layers: \(list($0.layers.map { text($0.text) })), \(format($0.format))}"
+                "{\((selection($0.selection) + [format($0.format)]).joined(separator: ", "))}"
             }
             fields.append("overrides: \(list(overrides))")
         }
         if !weights.keepsEnds { fields.append("first_last: same") }
+        return fields
+    }
+
+    private static func selection(_ selection: LayerSelection) -> [String] {
+        func names(_ patterns: [GlobPattern]) -> String { list(patterns.map { text($0.text) }) }
+        var fields: [String] = []
+        if let layers = selection.layers { fields.append("layers: \(names(layers))") }
+        if !selection.keep.isEmpty { fields.append("keep: \(names(selection.keep))") }
+        if let kinds = selection.kinds { fields.append("kinds: \(list(kinds.map(\.rawValue).sorted()))") }
+        if selection.minParameters > 0 { fields.append("min_parameters: \(selection.minParameters)") }
         return fields
     }
 

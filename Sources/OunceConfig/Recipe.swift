@@ -74,10 +74,8 @@ package struct Quantization: Sendable, Hashable {
     package let perChannel: Bool
     /// Of no effect on float activations.
     package let calibration: Calibration
-    /// The layers to quantise; nil: all.
-    package let layers: [GlobPattern]?
-    /// Layers to leave float even so.
-    package let keepFloat: [GlobPattern]
+    /// The layers to quantise; those that it keeps stay float.
+    package let selection: LayerSelection
     /// Decibels of signal over quantisation noise below which a layer that reads the model's input keeps that input in
     /// float; 0: never. Of no effect on float activations.
     package let minInputSQNR: Double
@@ -92,15 +90,15 @@ package struct Quantization: Sendable, Hashable {
     package init(
         weights: WeightSettings = WeightSettings(), activations: Activations = .int8, perChannel: Bool = true,
         calibration: Calibration = .mse, layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [],
-        minInputSQNR: Double = 30, floatOutput: Bool = true, symmetric: Bool = false, fineTune: FineTuning? = nil
+        kinds: Set<LayerKind>? = nil, minParameters: Int = 0, minInputSQNR: Double = 30, floatOutput: Bool = true,
+        symmetric: Bool = false, fineTune: FineTuning? = nil
     ) {
         self.weights = weights
         self.fineTune = fineTune
         self.activations = activations
         self.perChannel = perChannel
         self.calibration = calibration
-        self.layers = layers
-        self.keepFloat = keepFloat
+        selection = LayerSelection(layers: layers, keep: keepFloat, kinds: kinds, minParameters: minParameters)
         self.minInputSQNR = minInputSQNR
         self.floatOutput = floatOutput
         self.symmetric = symmetric
@@ -112,10 +110,9 @@ package struct Quantization: Sendable, Hashable {
         return copy
     }
 
-    /// Whether the layer of this name is to be quantised.
-    package func covers(layer name: String) -> Bool {
-        (layers?.contains { $0.matches(name) } ?? true) && !keepFloat.contains { $0.matches(name) }
-    }
+    package var layers: [GlobPattern]? { selection.layers }
+    /// Layers to leave float whatever else is said.
+    package var keepFloat: [GlobPattern] { selection.keep }
 
     var canonical: CanonicalValue {
         let calibrationValue: CanonicalValue =
@@ -125,14 +122,16 @@ package struct Quantization: Sendable, Hashable {
             case .mse: .text("mse")
             }
         var keys: [String: CanonicalValue] = [
-            "weights": weights.format.canonical, "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
-            "calibration": calibrationValue,
+            "weights": weights.format.canonical, "activations": .text(activations.rawValue),
+            "per_channel": .bool(perChannel), "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
             "float_output": .bool(floatOutput),
         ]
         // Artifacts of recipes without the key keep their hashes.
         if symmetric { keys["symmetric"] = .bool(true) }
+        if let kinds = selection.kinds { keys["kinds"] = .texts(kinds.map(\.rawValue).sorted()) }
+        if selection.minParameters > 0 { keys["min_parameters"] = .integer(selection.minParameters) }
         keys.merge(weights.canonical) { $1 }
         if let fineTune { keys["fine_tune"] = fineTune.canonical }
         return .map(keys)

@@ -66,7 +66,7 @@ extension Quantization {
         let keys =
             WeightSettings.keys + [
                 "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
-                "min_input_sqnr", "float_output", "symmetric", "fine_tune",
+                "kinds", "min_parameters", "min_input_sqnr", "float_output", "symmetric", "fine_tune",
             ]
         guard let fields = field.fields(keys) else { return nil }
         let weights = WeightSettings(fields)
@@ -97,7 +97,7 @@ extension Quantization {
                 "percentile", "'percentile' has no effect without 'calibration: percentile'",
                 "write 'calibration: percentile', or remove 'percentile'")
         }
-        let layers = fields.optional("layers") { $0.patterns(atLeast: 1) }
+        let selection = LayerSelection(fields)
         let keepFloat = fields.optional("keep_float") { $0.patterns(atLeast: 0) }
         let minInputSQNR = fields.optional("min_input_sqnr") { $0.number(in: 0...200) }
         let floatOutput = fields.optional("float_output") { $0.bool() }
@@ -111,7 +111,9 @@ extension Quantization {
         let fineTune = fields.optional("fine_tune") { FineTuning($0) }
         self.init(
             weights: weights ?? WeightSettings(), activations: activations ?? (isHalf ? .float32 : .int8),
-            perChannel: perChannel ?? true, calibration: calibration, layers: layers, keepFloat: keepFloat ?? [],
+            perChannel: perChannel ?? true, calibration: calibration, layers: selection.layers,
+            keepFloat: keepFloat ?? [],
+            kinds: selection.kinds, minParameters: selection.minParameters,
             minInputSQNR: minInputSQNR ?? 30, floatOutput: floatOutput ?? true, symmetric: symmetric ?? false,
             fineTune: fineTune)
     }

@@ -44,11 +44,11 @@ package struct WeightSettings: Sendable, Hashable {
 
     /// Another format for some layers.
     package struct Override: Sendable, Hashable {
-        package let layers: [GlobPattern]
+        package let selection: LayerSelection
         package let format: WeightFormat
 
-        package init(layers: [GlobPattern], format: WeightFormat) {
-            self.layers = layers
+        package init(_ selection: LayerSelection, format: WeightFormat) {
+            self.selection = selection
             self.format = format
         }
     }
@@ -70,9 +70,11 @@ package struct WeightSettings: Sendable, Hashable {
         self.keepsEnds = keepsEnds
     }
 
-    /// - Parameter isEnd: whether the layer reads the model's input or makes its output.
-    package func format(ofLayer name: String, isEnd: Bool) -> WeightFormat {
-        if let own = overrides.first(where: { $0.layers.contains { $0.matches(name) } }) { return own.format }
+    /// - Parameters:
+    ///   - isCovered: whether a selection covers the layer.
+    ///   - isEnd: whether the layer reads the model's input or makes its output.
+    package func format(isEnd: Bool, isCovered: (LayerSelection) -> Bool) -> WeightFormat {
+        if let own = overrides.first(where: { isCovered($0.selection) }) { return own.format }
         return isEnd && keepsEnds && format.isNarrow ? .int8 : format
     }
 
@@ -83,9 +85,7 @@ package struct WeightSettings: Sendable, Hashable {
         if !overrides.isEmpty {
             keys["overrides"] = .list(
                 overrides.map {
-                    .map([
-                        "layers": .texts(Set($0.layers.map(\.text)).sorted()), "weights": $0.format.canonical,
-                    ])
+                    .map($0.selection.canonical.merging(["weights": $0.format.canonical]) { $1 })
                 })
         }
         if !keepsEnds { keys["first_last"] = .text("same") }

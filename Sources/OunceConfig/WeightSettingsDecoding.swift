@@ -63,10 +63,11 @@ extension WeightSettings {
 
 extension WeightSettings.Override {
     fileprivate init?(_ field: Field) {
-        guard let fields = field.fields(["layers", "weights", "group"]) else { return nil }
-        let layers = fields.required("layers") { $0.patterns(atLeast: 1) }
-        let format = WeightFormat.decode(fields, kinds: [.int8, .int4, .int2])
-        guard let layers, let format else { return nil }
-        self.init(layers: layers, format: format)
+        guard let fields = field.fields(LayerSelection.keys + ["weights", "group"]) else { return nil }
+        if !LayerSelection.keys.contains(where: fields.has) {
+            field.report("'\(field.key)' chooses no layers", "add 'layers: […]', 'kinds: […]' or 'min_parameters: …'")
+        }
+        guard let format = WeightFormat.decode(fields, kinds: [.int8, .int4, .int2]) else { return nil }
+        self.init(LayerSelection(fields), format: format)
     }
 }

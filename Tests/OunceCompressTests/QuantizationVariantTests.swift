@@ -139,7 +139,7 @@ import Testing
         for name in ["first", "depth", "scores"] { #expect(try distinct(plain.graph, name) > 40, "\(name)") }
         let own = WeightSettings(
             WeightFormat(.int2, group: 32),
-            overrides: [.init(layers: [GlobPattern("sec*")], format: .int8)], keepsEnds: false)
+            overrides: [.init(LayerSelection(layers: [GlobPattern("sec*")]), format: .int8)], keepsEnds: false)
         let mixed = try quantized(graph, Quantization(weights: own), data)
         #expect(try distinct(mixed.graph, "second") > 40)
         for name in ["third", "first", "scores"] {

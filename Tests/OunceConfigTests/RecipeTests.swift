@@ -95,7 +95,7 @@ import Testing
         ),
         (
             "quantize: {weights: int4, overrides: [{weights: int8}]}",
-            "f:1:57: 'overrides[0]' lacks the key 'layers'; add 'layers: …'"
+            "f:1:57: 'overrides[0]' chooses no layers; add 'layers: […]', 'kinds: […]' or 'min_parameters: …'"
         ),
         (
             "quantize: {weights: int8, fine_tune: {loss: mse, temperature: 3}}",

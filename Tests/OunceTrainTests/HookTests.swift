@@ -104,6 +104,41 @@ import Testing
         }
     }
 
+    /// A convolution with a grid on its weights: their gradient, pass after pass, is that of the rounded weights where they
+    /// lie within the grid.
+    @Test(arguments: [1, 4]) func gradientThroughRoundedKernels(groups: Int) throws {
+        func gradients(_ quantized: Bool) throws -> (first: [Float], second: [Float], weights: [Float]) {
+            var c = GradientCase(seed: 14)
+            let x = c.constant(c.random.tensor([2, 5, 5, 4]))
+            let w = c.parameter([8, 3, 3, 4 / groups])
+            let conv = Convolution(
+                strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1], groups: groups)
+            c.graph.outputs = [try c.node(.conv(conv), [x, w])]
+            var weights = try #require(c.graph[w].constant).floats()
+            let step: Float = 0.25
+            if !quantized {
+                weights = weights.map { max(-7, min(7, ($0 / step).rounded(.toNearestOrEven))) * step }
+                c.graph[w].constant = Tensor(weights, shape: [8, 3, 3, 4 / groups])
+            }
+            let quantizer = FakeQuantizer(bits: 4, scales: [step], learnsScale: false)
+            let program = try TrainingProgram(
+                graph: c.graph, options: .init(trainable: [w], quantizers: quantized ? [w: quantizer] : [:], threads: 2)
+            )
+            var found: [[Float]] = []
+            for _ in 0..<2 {
+                program.zeroGradients()
+                program.forward()
+                for index in 0..<program.heads[0].count { program.heads[0].dx[index] = program.heads[0].x[index] }
+                program.backward()
+                found.append(program.parameters[0].gradient)
+            }
+            return (found[0], found[1], weights)
+        }
+        let (rounded, plain) = (try gradients(true), try gradients(false))
+        #expect(rounded.first == rounded.second)
+        for (a, b) in zip(rounded.first, plain.first) { #expect(abs(a - b) <= 1e-4 * max(1, abs(b))) }
+    }
+
     @Test func trainingMovesScales() throws {
         let graph = try SmallNet.graph(seed: 1, flattens: true)
         let data = try SmallNet.data(count: 64, seed: 2)

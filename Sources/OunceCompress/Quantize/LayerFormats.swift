@@ -11,10 +11,10 @@ struct LayerFormats {
     init(_ graph: Graph, _ recipe: Quantization) {
         let ends = Self.ends(graph)
         for (index, node) in graph.nodes.enumerated() where QuantizePlan.isLayer(node) {
-            guard recipe.covers(layer: node.name), node.inputs.count > 1,
+            guard recipe.selection.covers(node, in: graph), node.inputs.count > 1,
                 let weights = node.inputs[1].flatMap({ graph[$0].constant }), weights.dtype == .float32
             else { continue }
-            var format = recipe.weights.format(ofLayer: node.name, isEnd: ends.contains(index))
+            var format = recipe.weights.format(isEnd: ends.contains(index)) { $0.covers(node, in: graph) }
             if format.isNarrow, format == recipe.weights.format, (weights.shape.dims.last ?? 0) < Self.leastRow {
                 format = .int8
             }

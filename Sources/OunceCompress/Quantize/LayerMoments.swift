@@ -25,16 +25,18 @@ struct LayerMoments {
         sums[(group * width)..<((group + 1) * width)].map { $0 / Double(max(rows, 1)) }
     }
 
-    /// `[width, width]`: what a change of one group's weights costs, where the bias makes up for the mean. A hundredth of the
-    /// mean diagonal is added to the diagonal: few samples must not make errors look free.
+    /// `[width, width]`: what a change of one group's weights costs, where the bias makes up for the mean. Few samples must
+    /// not make errors look free: covariances of different inputs are made smaller where there are not many more vectors
+    /// than inputs, and a hundredth of the mean variance is added to every variance.
     func covariance(_ group: Int) -> [Float] {
         let means = means(group)
         let start = group * width * width
         var result = [Float](repeating: 0, count: width * width)
+        let trust = Double(rows) / Double(max(rows + width, 1))
         for i in 0..<width {
             for j in 0..<width {
                 let product = Double(products[start + i * width + j]) / Double(max(rows, 1))
-                result[i * width + j] = Float(product - means[i] * means[j])
+                result[i * width + j] = Float((product - means[i] * means[j]) * (i == j ? 1 : trust))
             }
         }
         let mean = (0..<width).reduce(Float(0)) { $0 + max(result[$1 * width + $1], 0) } / Float(max(width, 1))

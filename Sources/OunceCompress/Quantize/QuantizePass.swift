@@ -32,7 +32,7 @@ package struct QuantizePass {
         _ graph: Graph, _ calibrator: Calibrator?, training: QuantizationTraining? = nil
     ) throws(CompressError) -> Outcome {
         if recipe.weights.format.kind == .float16 {
-            let (result, count) = HalfPrecision.rounded(graph) { recipe.covers(layer: $0.name) }
+            let (result, count) = HalfPrecision.rounded(graph) { recipe.selection.covers($0, in: graph) }
             guard count > 0 else { throw nothingToDo }
             return Outcome(graph: result, note: "\(count) constants in half precision")
         }
