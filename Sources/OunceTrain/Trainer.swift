@@ -53,6 +53,7 @@ package final class Trainer {
         }
         for parameter in program.parameters {
             parameter.mask = parameter.id.flatMap { constraints.masks[$0] }
+            parameter.rates = parameter.id.flatMap { constraints.rates[$0] }
         }
         optimizer = Optimizer(
             kind: settings.optimizer, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm,

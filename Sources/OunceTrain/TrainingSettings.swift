@@ -66,10 +66,14 @@ package struct TrainingConstraints {
     /// Zero where a weight stays zero, one elsewhere.
     package var masks: [ValueID: [Float]]
     package var quantizers: [ValueID: FakeQuantizer]
+    /// For each index along a constant's first axis a factor to the learning rate of AdamW.
+    package var rates: [ValueID: [Float]]
 
     package init(
-        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:]
+        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:],
+        rates: [ValueID: [Float]] = [:]
     ) {
+        self.rates = rates
         self.trainable = trainable
         self.masks = masks
         self.quantizers = quantizers

@@ -234,13 +234,13 @@ import Testing
         let format = WeightFormat(kind, group: kind == .int8 ? nil : 32)
         let recipe = Quantization(weights: WeightSettings(format), floatOutput: false)
         var seen: (graph: Graph, quantizers: [ValueID: FakeQuantizer])?
-        let training = QuantizationTraining { (graph, quantizers, frozen) throws(CompressError) in
+        let training = QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
             var pass = FineTunePass(
                 tuning: FineTuning(epochs: 4, batchSize: 16), data: data, teacher: try self.teacher(seed: 17),
                 metric: .top1, options: RuntimeOptions(), progress: { _ in })
-            pass.constraints.quantizers = quantizers
+            pass.constraints = constraints
             let trained = try pass.train(graph)
-            var learned = quantizers
+            var learned = constraints.quantizers
             for (id, scales) in trained.result.scales {
                 learned[id]?.scales = scales
                 learned[id]?.learnsScale = false
@@ -288,12 +288,12 @@ import Testing
         let weights = try #require(graph[id].constant)
         graph[id].constant = Tensor(weights.floats().map { $0 < 0 ? -0.05 : 0.05 }, shape: weights.shape)
         let data = try dataset(graph, count: 16, seed: 20)
-        let training = QuantizationTraining { (graph, quantizers, frozen) throws(CompressError) in
-            #expect(frozen == [id] && quantizers[id] == nil)
+        let training = QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
+            #expect(frozen == [id] && constraints.quantizers[id] == nil)
             var pass = FineTunePass(
                 tuning: FineTuning(epochs: 1), data: data, teacher: try self.teacher(seed: 19), metric: .top1,
                 options: RuntimeOptions(), progress: { _ in })
-            pass.constraints.quantizers = quantizers
+            pass.constraints = constraints
             pass.frozen = frozen
             return try pass.train(graph)
         }

@@ -90,9 +90,9 @@ struct RecipeRunner {
         }
         let training = try quantization.fineTune.map { (tuning) throws(CompressError) in
             let trainer = try trainer(tuning, recipe, index)
-            return QuantizationTraining { (graph, quantizers, frozen) throws(CompressError) in
+            return QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
                 var trainer = trainer
-                trainer.constraints.quantizers = quantizers
+                trainer.constraints = constraints
                 trainer.frozen = frozen
                 return try trainer.train(graph)
             }

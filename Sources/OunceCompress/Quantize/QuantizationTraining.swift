@@ -11,7 +11,7 @@ import OunceTrain
 package struct QuantizationTraining {
     /// Trains the constants of a graph but for some.
     package typealias Train = (
-        _ graph: Graph, _ quantizers: [ValueID: FakeQuantizer], _ frozen: Set<ValueID>
+        _ graph: Graph, _ constraints: TrainingConstraints, _ frozen: Set<ValueID>
     ) throws(CompressError) -> (result: TrainingResult, note: String)
 
     let train: Train
@@ -33,7 +33,7 @@ package struct QuantizationTraining {
     func run(
         _ graph: Graph, rounder: WeightRounder, layers: [Int], plan: QuantizePlan?, grids: ActivationGrids?
     ) throws(CompressError) -> Trained {
-        var quantizers: [ValueID: FakeQuantizer] = [:]
+        var constraints = TrainingConstraints()
         var weightGrids: [ValueID: WeightGrid] = [:]
         var frozen: Set<ValueID> = []
         for index in layers {
@@ -45,15 +45,16 @@ package struct QuantizationTraining {
                 continue
             }
             weightGrids[id] = grid
-            quantizers[id] = grid.quantizer
+            constraints.quantizers[id] = grid.quantizer
+            constraints.rates[id] = Self.rates(weights)
         }
         let (prepared, values) = try withEntries(graph, plan, grids)
         for (id, value) in values {
             guard let grid = grids?[id] else { continue }
-            quantizers[value] = FakeQuantizer(
+            constraints.quantizers[value] = FakeQuantizer(
                 bits: 8, isSymmetric: false, zeroPoint: Float(grid.zeroPoint), scales: [grid.scale])
         }
-        let (result, note) = try train(prepared, quantizers, frozen)
+        let (result, note) = try train(prepared, constraints, frozen)
         var trained = graph
         for id in graph.trainableConstants { trained[id].constant = result.graph[id].constant }
         var scales: [ValueID: Float] = [:]
@@ -73,6 +74,24 @@ package struct QuantizationTraining {
         }
         return Trained(graph: trained, weights: weights, grids: learned, note: "trained on the grid: " + note)
     }
+
+    /// Steps of AdamW have one size, but the weights of channels differ by orders of magnitude once batch normalisations are
+    /// folded: a step that suits one channel throws the weights of another off its grid, from where no gradient leads
+    /// back. So each channel's steps go by the size of its weights.
+    private static func rates(_ weights: Tensor) -> [Float]? {
+        guard let values = weights.elements(Float.self), let outputs = weights.shape.dims.first, outputs > 0 else {
+            return nil
+        }
+        let width = values.count / outputs
+        return (0..<outputs).map { channel in
+            let squares = values[(channel * width)..<((channel + 1) * width)].reduce(0.0) { $0 + Double($1 * $1) }
+            let rate = Float((squares / Double(max(width, 1))).squareRoot()) / usualSize
+            return rate.isFinite ? rate : 1
+        }
+    }
+
+    /// Root mean square of the weights for which the learning rate is meant.
+    private static let usualSize: Float = 0.05
 
     /// The graph with copies of values that only integer nodes read, where float nodes may read the value itself; and for
     /// each value with a grid of its own what is to be rounded.

@@ -56,6 +56,8 @@ package final class TrainingParameter {
     package let decays: Bool
     /// Multiplied into the weights after every step; nil: nothing is masked.
     package var mask: [Float]?
+    /// Factors to the learning rate along the first axis, for optimisers whose steps do not follow the size of gradients.
+    package var rates: [Float]?
 
     init(name: String, id: ValueID?, quantizes: ValueID? = nil, slot: Slot) {
         self.name = name
