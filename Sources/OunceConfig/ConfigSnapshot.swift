@@ -94,25 +94,47 @@ package enum ConfigSnapshot {
     }
 
     private static func fields(_ quantization: Quantization) -> String {
-        var fields = [
-            "weights: int8", "activations: \(quantization.activations.rawValue)",
-            "per_channel: \(quantization.perChannel)",
-        ]
+        let isHalf = quantization.weights.format.kind == .float16
+        var fields = isHalf ? ["weights: float16"] : weights(quantization.weights)
+        fields.append("activations: \(quantization.activations.rawValue)")
+        // What float16 weights make senseless is refused when it is read.
+        if !isHalf { fields += ["per_channel: \(quantization.perChannel)", "symmetric: \(quantization.symmetric)"] }
         switch quantization.calibration {
         case .minmax: fields.append("calibration: minmax")
         case .mse: fields.append("calibration: mse")
         case .entropy: fields.append("calibration: entropy")
         case .percentile(let percent): fields += ["calibration: percentile", "percentile: \(decimal(percent))%"]
         }
+        fields += [
+            "min_input_sqnr: \(decimal(quantization.minInputSQNR))", "float_output: \(quantization.floatOutput)",
+        ]
+        if let tuning = quantization.fineTune { fields.append("fine_tune: {\(self.fields(tuning))}") }
+        if let kinds = quantization.selection.kinds { fields.append("kinds: \(list(kinds.map(\.rawValue).sorted()))") }
+        let least = quantization.selection.minParameters
+        if least > 0 { fields.append("min_parameters: \(least)") }
         if let layers = quantization.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
         if !quantization.keepFloat.isEmpty {
             fields.append("keep_float: \(list(quantization.keepFloat.map { text($0.text) }))")
         }
-        fields += [
-            "min_input_sqnr: \(decimal(quantization.minInputSQNR))", "float_output: \(quantization.floatOutput)",
-        ]
         if quantization.equalize { fields.append("equalize: true") }
         return fields.joined(separator: ", ")
+    }
+
+    private static func weights(_ weights: WeightSettings) -> [String] {
+        var fields = [format(weights.format), "rounding: \(weights.rounding.rawValue)"]
+        if !weights.overrides.isEmpty {
+            let overrides = weights.overrides.map {
+                "{\((fields($0.selection) + [format($0.format)]).joined(separator: ", "))}"
+            }
+            fields.append("overrides: \(list(overrides))")
+        }
+        if !weights.keepsEnds { fields.append("first_last: same") }
+        return fields
+    }
+
+    private static func format(_ format: WeightFormat) -> String {
+        let group = format.isNarrow ? ", group: \(format.group.map(String.init) ?? "none")" : ""
+        return "weights: \(format.kind.rawValue)\(group)"
     }
 
     static func list(_ items: [String]) -> String { "[" + items.joined(separator: ", ") + "]" }

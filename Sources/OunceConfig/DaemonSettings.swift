@@ -82,6 +82,8 @@ package struct ModelSettings: Sendable, Hashable {
     /// `.npz` or `.npy` files.
     package let calibration: String?
     package let validation: String?
+    /// Samples that recipes with training train with.
+    package let training: String?
     package let accuracy: Accuracy?
     /// The 99th percentile of the time for one request that is aimed at.
     package let latencyP99: Duration?

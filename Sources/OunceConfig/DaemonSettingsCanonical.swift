@@ -46,6 +46,7 @@ extension ModelSettings {
             "shapes": .map(shapes.mapValues { .list($0.map { .integer($0) }) }),
             "values": .map(values.mapValues { .real($0) }),
             "calibration": .optional(calibration) { .text($0) }, "validation": .optional(validation) { .text($0) },
+            "training": .optional(training) { .text($0) },
             "accuracy": .optional(accuracy) { accuracy in
                 .map([
                     "metric": .text(accuracy.metric.rawValue), "max_drop": .optional(accuracy.maxDrop) { .real($0) },

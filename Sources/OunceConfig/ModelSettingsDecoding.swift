@@ -17,9 +17,15 @@ extension ModelSettings {
         let values = fields.optional("values") { field in
             field.entries(count: 1...64) { $0.number(in: -1e15...1e15) }
         }
-        let data = fields.optional("data") { $0.fields(["calibration", "validation"]) }
+        let data = fields.optional("data") { $0.fields(["calibration", "validation", "training"]) }
         let calibration = data?.optional("calibration") { $0.text().map(paths.find) }
         let validation = data?.optional("validation") { $0.text().map(paths.find) }
+        let training = data?.optional("training") { $0.text().map(paths.find) }
+        if let data, let training, training == validation {
+            data.report(
+                "training", "'training' is the file that judges accuracy, 'validation'",
+                "train with other samples than those")
+        }
         let accuracy = fields.optional("accuracy") { Accuracy($0) }
         let latency = fields.optional("latency") { field in
             field.fields(["p99"])?.required("p99") { $0.time(in: 1...3_600_000_000) }
@@ -45,7 +51,7 @@ extension ModelSettings {
         guard let name, let origin = source.map(Origin.source) ?? artifact.map(Origin.artifact) else { return nil }
         self.init(
             name: name, origin: origin, recipe: recipe ?? .auto, shapes: shapes ?? [:], values: values ?? [:],
-            calibration: calibration, validation: validation,
+            calibration: calibration, validation: validation, training: training,
             accuracy: accuracy, latencyP99: latency, threads: threads, states: states ?? [:])
     }
 }

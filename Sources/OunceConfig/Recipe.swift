@@ -51,6 +51,16 @@ package enum RecipeStep: Sendable, Hashable {
     case lowRank(LowRank)
     case prune(Pruning)
 
+    /// Whether it trains, which takes long.
+    package var trains: Bool {
+        switch self {
+        case .quantize(let quantization): quantization.fineTune != nil
+        case .fineTune, .binarize: true
+        case .prune(let pruning): pruning.fineTuning != nil
+        case .lowRank(let lowRank): lowRank.fineTune != nil
+        }
+    }
+
     var canonical: CanonicalValue {
         switch self {
         case .quantize(let quantization): .map(["quantize": quantization.canonical])
@@ -62,10 +72,10 @@ package enum RecipeStep: Sendable, Hashable {
     }
 }
 
-/// Weights, and where wanted activations, as int8.
+/// Weights, and where wanted activations, as numbers of few bits.
 package struct Quantization: Sendable, Hashable {
     package enum Activations: String, Sendable, Hashable {
-        case int8, float32
+        case int8, int16, float32
     }
 
     /// How the range of an activation is found from calibration samples.
@@ -80,15 +90,14 @@ package struct Quantization: Sendable, Hashable {
         case entropy
     }
 
+    package let weights: WeightSettings
     package let activations: Activations
     /// A scale for each output channel of the weights, else one for the tensor.
     package let perChannel: Bool
     /// Of no effect on float activations.
     package let calibration: Calibration
-    /// The layers to quantise; nil: all.
-    package let layers: [GlobPattern]?
-    /// Layers to leave float even so.
-    package let keepFloat: [GlobPattern]
+    /// The layers to quantise; those that it keeps stay float.
+    package let selection: LayerSelection
     /// Decibels of signal over quantisation noise below which a layer that reads the model's input keeps that input in
     /// float; 0: never. Of no effect on float activations.
     package let minInputSQNR: Double
@@ -96,20 +105,24 @@ package struct Quantization: Sendable, Hashable {
     package let floatOutput: Bool
     /// Activations on grids with zero point 0, as TensorRT's explicit quantisation takes them. Of no effect on float
     /// activations.
-    package let symmetric: Bool
+    package private(set) var symmetric: Bool
     /// Whether the ranges of channels are evened out between layers first.
     package let equalize: Bool
+    /// Training of the weights and grids as they will be; nil: none.
+    package let fineTune: FineTuning?
 
     package init(
-        activations: Activations = .int8, perChannel: Bool = true, calibration: Calibration = .mse,
-        layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [], minInputSQNR: Double = 30,
-        floatOutput: Bool = true, symmetric: Bool = false, equalize: Bool = false
+        weights: WeightSettings = WeightSettings(), activations: Activations = .int8, perChannel: Bool = true,
+        calibration: Calibration = .mse, layers: [GlobPattern]? = nil, keepFloat: [GlobPattern] = [],
+        kinds: Set<LayerKind>? = nil, minParameters: Int = 0, minInputSQNR: Double = 30, floatOutput: Bool = true,
+        symmetric: Bool = false, equalize: Bool = false, fineTune: FineTuning? = nil
     ) {
+        self.weights = weights
+        self.fineTune = fineTune
         self.activations = activations
         self.perChannel = perChannel
         self.calibration = calibration
-        self.layers = layers
-        self.keepFloat = keepFloat
+        selection = LayerSelection(layers: layers, keep: keepFloat, kinds: kinds, minParameters: minParameters)
         self.minInputSQNR = minInputSQNR
         self.floatOutput = floatOutput
         self.symmetric = symmetric
@@ -117,16 +130,14 @@ package struct Quantization: Sendable, Hashable {
     }
 
     fileprivate var withSymmetricActivations: Quantization {
-        Quantization(
-            activations: activations, perChannel: perChannel, calibration: calibration, layers: layers,
-            keepFloat: keepFloat, minInputSQNR: minInputSQNR, floatOutput: floatOutput, symmetric: true,
-            equalize: equalize)
+        var copy = self
+        copy.symmetric = true
+        return copy
     }
 
-    /// Whether the layer of this name is to be quantised.
-    package func covers(layer name: String) -> Bool {
-        (layers?.contains { $0.matches(name) } ?? true) && !keepFloat.contains { $0.matches(name) }
-    }
+    package var layers: [GlobPattern]? { selection.layers }
+    /// Layers to leave float whatever else is said.
+    package var keepFloat: [GlobPattern] { selection.keep }
 
     var canonical: CanonicalValue {
         let calibrationValue: CanonicalValue =
@@ -137,8 +148,8 @@ package struct Quantization: Sendable, Hashable {
             case .entropy: .text("entropy")
             }
         var keys: [String: CanonicalValue] = [
-            "weights": .text("int8"), "activations": .text(activations.rawValue), "per_channel": .bool(perChannel),
-            "calibration": calibrationValue,
+            "weights": weights.format.canonical, "activations": .text(activations.rawValue),
+            "per_channel": .bool(perChannel), "calibration": calibrationValue,
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "keep_float": .texts(Set(keepFloat.map(\.text)).sorted()), "min_input_sqnr": .real(minInputSQNR),
             "float_output": .bool(floatOutput),
@@ -146,6 +157,10 @@ package struct Quantization: Sendable, Hashable {
         // Artifacts of recipes without the key keep their hashes.
         if symmetric { keys["symmetric"] = .bool(true) }
         if equalize { keys["equalize"] = .bool(true) }
+        if let kinds = selection.kinds { keys["kinds"] = .texts(kinds.map(\.rawValue).sorted()) }
+        if selection.minParameters > 0 { keys["min_parameters"] = .integer(selection.minParameters) }
+        keys.merge(weights.canonical) { $1 }
+        if let fineTune { keys["fine_tune"] = fineTune.canonical }
         return .map(keys)
     }
 }

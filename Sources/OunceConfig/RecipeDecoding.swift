@@ -67,14 +67,26 @@ extension Quantization {
     private enum Method { case minmax, percentile, mse, entropy }
 
     fileprivate init?(_ field: Field) {
-        let keys = [
-            "weights", "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
-            "min_input_sqnr", "float_output", "symmetric", "equalize",
-        ]
+        let keys =
+            WeightSettings.keys + [
+                "activations", "per_channel", "calibration", "percentile", "layers", "keep_float",
+                "kinds", "min_parameters", "min_input_sqnr", "float_output", "symmetric", "equalize", "fine_tune",
+            ]
         guard let fields = field.fields(keys) else { return nil }
-        _ = fields.required("weights") { $0.choice([("int8", ())]) }
+        let weights = WeightSettings(fields)
         let activations = fields.optional("activations") {
-            $0.choice([("int8", Activations.int8), ("float32", .float32), ("none", .float32)])
+            $0.choice([("int8", Activations.int8), ("int16", .int16), ("float32", .float32), ("none", .float32)])
+        }
+        let isHalf = weights?.format.kind == .float16
+        if isHalf, let activations, activations != .float32 {
+            fields.report(
+                "activations", "float16 weights compute in float32",
+                "remove 'activations', or write 'weights: int8'")
+        }
+        if activations == .int16, fields.has("fine_tune") {
+            fields.report(
+                "fine_tune", "'fine_tune' has no effect with int16 activations, which lose next to nothing",
+                "remove it, or write 'activations: int8'")
         }
         let perChannel = fields.optional("per_channel") { $0.bool() }
         let method = fields.optional("calibration") {
@@ -89,7 +101,7 @@ extension Quantization {
                 "percentile", "'percentile' has no effect without 'calibration: percentile'",
                 "write 'calibration: percentile', or remove 'percentile'")
         }
-        let layers = fields.optional("layers") { $0.patterns(atLeast: 1) }
+        let selection = LayerSelection(fields)
         let keepFloat = fields.optional("keep_float") { $0.patterns(atLeast: 0) }
         let minInputSQNR = fields.optional("min_input_sqnr") { $0.number(in: 0...200) }
         let floatOutput = fields.optional("float_output") { $0.bool() }
@@ -101,11 +113,13 @@ extension Quantization {
             case .entropy: .entropy
             case .mse, nil: .mse
             }
+        let fineTune = fields.optional("fine_tune") { FineTuning($0) }
         self.init(
-            activations: activations ?? .int8, perChannel: perChannel ?? true, calibration: calibration,
-            layers: layers, keepFloat: keepFloat ?? [], minInputSQNR: minInputSQNR ?? 30,
-            floatOutput: floatOutput ?? true, symmetric: symmetric ?? false,
-            equalize: fields.optional("equalize") { $0.bool() } ?? false)
+            weights: weights ?? WeightSettings(), activations: activations ?? (isHalf ? .float32 : .int8),
+            perChannel: perChannel ?? true, calibration: calibration, layers: selection.layers,
+            keepFloat: keepFloat ?? [], kinds: selection.kinds, minParameters: selection.minParameters,
+            minInputSQNR: minInputSQNR ?? 30, floatOutput: floatOutput ?? true, symmetric: symmetric ?? false,
+            equalize: fields.optional("equalize") { $0.bool() } ?? false, fineTune: fineTune)
     }
 }
 

@@ -10,6 +10,7 @@ package final class Trainer {
     /// Samples of one pass: the batch, or 1 where the model cannot take more at once.
     package let samplesPerPass: Int
     private let optimizer: Optimizer
+    private let quantizers: [ValueID: FakeQuantizer]
 
     /// - Parameters:
     ///   - graph: float, inputs with a first axis of 1 or unknown.
@@ -22,6 +23,7 @@ package final class Trainer {
     ) throws(TrainError) {
         self.graph = graph
         self.settings = settings
+        quantizers = constraints.quantizers
         guard settings.loss.needsTeacher == (teacher != nil) else {
             throw TrainError(.data, "distillation, and only distillation, takes a teacher")
         }
@@ -53,6 +55,7 @@ package final class Trainer {
         for parameter in program.parameters {
             parameter.mask = parameter.id.flatMap { constraints.masks[$0] }
             parameter.unit = parameter.id.flatMap { constraints.units[$0] } ?? 1
+            parameter.rates = parameter.id.flatMap { constraints.rates[$0] }
         }
         optimizer = Optimizer(
             kind: settings.optimizer, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm,
@@ -143,10 +146,12 @@ package final class Trainer {
         program.parameters.map(\.slot.value) + program.statisticBuffers + optimizer.states.flatMap { $0 }
     }
 
-    private var scales: [ValueID: [Float]] {
+    /// Of quantisers, as far as they have learned.
+    package var scales: [ValueID: [Float]] {
         var scales: [ValueID: [Float]] = [:]
         for parameter in program.parameters {
-            if let id = parameter.quantizes { scales[id] = parameter.values }
+            guard let id = parameter.quantizes, let first = quantizers[id]?.scales else { continue }
+            scales[id] = zip(first, parameter.values).map { $0 * max($1, 0) }
         }
         return scales
     }

@@ -72,10 +72,14 @@ package struct TrainingConstraints {
     package var signs: [ValueID: SignEstimator] = [:]
     /// Units of constants where 1 is far from their size: the learning rate is meant in these.
     package var units: [ValueID: Float] = [:]
+    /// For each index along a constant's first axis a factor to the learning rate of AdamW.
+    package var rates: [ValueID: [Float]]
 
     package init(
-        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:]
+        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:],
+        rates: [ValueID: [Float]] = [:]
     ) {
+        self.rates = rates
         self.trainable = trainable
         self.masks = masks
         self.quantizers = quantizers

@@ -46,7 +46,9 @@ struct ArtifactCache: Sendable {
         for name in Self.names(in: folder) {
             let path = "\(folder)/\(name)"
             guard name.hasSuffix(".ounce"), !name.hasPrefix(".") else {
-                unlink(path)
+                // A training that was cut short goes on from its checkpoint.
+                let key = name.prefix { $0 != "." }
+                if !name.hasSuffix(".checkpoint") || !keys.contains(String(key)) { unlink(path) }
                 continue
             }
             var status = stat()

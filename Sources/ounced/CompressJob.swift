@@ -86,6 +86,7 @@ struct CompressJob: Sendable {
         }
         for (name, number) in settings.values.sorted(by: { $0.key < $1.key }) { option("--value", "\(name)=\(number)") }
         option("--calibration", settings.calibration)
+        option("--data", settings.training)
         option("--validation", settings.validation)
         option("--metric", settings.accuracy?.metric.rawValue)
         option("--max-drop", settings.accuracy?.maxDrop.map { "\($0)" })

@@ -60,7 +60,7 @@ struct ModelPlan: Sendable {
         }
         parts += settings.shapes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         parts += settings.values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        for data in [settings.calibration, settings.validation] {
+        for data in [settings.calibration, settings.validation, settings.training] {
             parts.append(try data.map { (path) throws(SystemError) in try hasher.hash(of: path) } ?? "-")
         }
         parts.append(settings.accuracy?.metric.rawValue ?? "-")

@@ -52,7 +52,55 @@ import Testing
             "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
                 + "(this version applies quantize, fine_tune or low_rank)"
         ),
-        ("quantize: {weights: int4}", "f:1:39: 'weights' cannot be 'int4'; did you mean 'int8'? (it takes int8)"),
+        (
+            "quantize: {weights: int3}",
+            "f:1:39: 'weights' cannot be 'int3'; did you mean 'int8'? (it takes int8, int4, int2 or float16)"
+        ),
+        (
+            "quantize: {weights: int8, group: 32}",
+            "f:1:45: 'group' has no effect on int8 weights; write 'weights: int4' or 'weights: int2', or remove 'group'"
+        ),
+        (
+            "quantize: {weights: int4, group: 24}",
+            "f:1:52: 'group' is 24, but factors are stored for 16 or a multiple of 32 weights; "
+                + "write 16, 32, 64, 128, or none"
+        ),
+        (
+            "quantize: {weights: int4, rounding: learned, fine_tune: {}}",
+            "f:1:45: 'rounding: learned' has no effect with 'fine_tune', which trains the weights onto the grid; "
+                + "remove one of the two"
+        ),
+        (
+            "quantize: {weights: int8, first_last: same}",
+            "f:1:45: 'first_last' has no effect on int8 weights; "
+                + "write 'weights: int4' or 'weights: int2', or remove 'first_last'"
+        ),
+        (
+            "quantize: {weights: float16, activations: int8}",
+            "f:1:48: float16 weights compute in float32; remove 'activations', or write 'weights: int8'"
+        ),
+        (
+            "quantize: {weights: float16, fine_tune: {}}",
+            "f:1:48: 'fine_tune' has no effect on float16 weights, which are stored as they are, rounded; "
+                + "remove 'fine_tune', or write 'weights: int8'"
+        ),
+        (
+            "quantize: {weights: int8, activations: int16, fine_tune: {}}",
+            "f:1:65: 'fine_tune' has no effect with int16 activations, which lose next to nothing; "
+                + "remove it, or write 'activations: int8'"
+        ),
+        (
+            "quantize: {weights: int4, overrides: [{layers: [a], weights: float16}]}",
+            "f:1:80: 'weights' cannot be 'float16'; it takes int8, int4 or int2"
+        ),
+        (
+            "quantize: {weights: int4, overrides: [{weights: int8}]}",
+            "f:1:57: 'overrides[0]' chooses no layers; add 'layers: […]', 'kinds: […]' or 'min_parameters: …'"
+        ),
+        (
+            "quantize: {weights: int8, fine_tune: {loss: mse, temperature: 3}}",
+            "f:1:68: 'temperature' has no effect without 'loss: distill'; write 'loss: distill', or remove 'temperature'"
+        ),
         ("quantize: {activations: int8}", "f:1:29: 'quantize' lacks the key 'weights'; add 'weights: …'"),
         (
             "quantize: {weights: int8, per_channel: yes}",

@@ -19,7 +19,7 @@ import Testing
               - name: vibration
                 source: models/v.onnx
                 recipe: int8
-                data: {calibration: c.npz, validation: /data/v.npz}
+                data: {calibration: c.npz, validation: /data/v.npz, training: t.npz}
                 accuracy: {metric: auc, max_drop: 0.5, floor: 90%}
                 latency: {p99: 2.5ms}
                 threads: 2
@@ -60,6 +60,7 @@ import Testing
         #expect(first.recipe == .file("/etc/ounce/my-recipes/int8.yaml"))
         #expect(first.calibration == "/etc/ounce/c.npz")
         #expect(first.validation == "/data/v.npz")
+        #expect(first.training == "/etc/ounce/t.npz")
         #expect(first.accuracy == ModelSettings.Accuracy(metric: .auc, maxDrop: 0.5, floor: 0.9))
         #expect(first.latencyP99 == .microseconds(2500))
         #expect(first.threads == 2)

@@ -53,8 +53,90 @@ import Testing
             let members = perChannel ? Array(channel * 7..<channel * 7 + 7) : Array(0..<35)
             let gain = 1 / (Double(members.count) * 7).squareRoot()
             let expected = members.reduce(0.0) { $0 + weightGradient[$1] * grid($1).slope } * gain
-            #expect(abs(Double(gradient) - expected) < 1e-5)
+            // Of the factor to the scale at first, relative to it.
+            let relative = expected / Double(scales[channel])
+            #expect(abs(Double(gradient) - relative) < 1e-5 * max(1, abs(relative)))
         }
+    }
+
+    /// Factors of groups: each group's step is the channel's scale times its factor, and all move the one scale.
+    @Test func groupsOfWeights() throws {
+        var c = GradientCase(seed: 13)
+        let x = c.constant(c.random.tensor([2, 8]))
+        let w = c.parameter([3, 8])
+        c.graph.outputs = [try c.node(.fullyConnected(.none), [x, w])]
+        let scales: [Float] = [0.02, 0.05, 0.03]
+        let factors: [Float] = [1, 3, 2, 15, 7, 4]
+        var quantizer = FakeQuantizer(bits: 4, scales: scales, axis: 0)
+        quantizer.group = 4
+        quantizer.factors = factors
+        let program = try TrainingProgram(
+            graph: c.graph, options: .init(trainable: [w], quantizers: [w: quantizer]))
+        program.forward()
+        let (input, weights) = (
+            try #require(c.graph[x].constant).doubles(), try #require(c.graph[w].constant).floats()
+        )
+        func grid(_ index: Int) -> (value: Double, slope: Double) {
+            let factor = factors[index / 4]
+            let exact = weights[index] / (scales[index / 8] * factor)
+            let place = exact.rounded(.toNearestOrEven)
+            let q = min(max(place, -7), 7)
+            let slope = (-7...7).contains(place) ? q - exact : q
+            return (Double(q * factor * scales[index / 8]), Double(slope * factor))
+        }
+        for row in 0..<2 {
+            for o in 0..<3 {
+                let sum = (0..<8).reduce(0.0) { $0 + input[row * 8 + $1] * grid(o * 8 + $1).value }
+                #expect(abs(Double(program.heads[0].x[row * 3 + o]) - sum) < 1e-5)
+            }
+        }
+        let dy = c.random.floats(6)
+        for (index, value) in dy.enumerated() { program.heads[0].dx[index] = value }
+        program.backward()
+        let learned = try #require(program.parameters.first { $0.quantizes == w })
+        for (channel, gradient) in learned.gradient.enumerated() {
+            let sum = (channel * 8..<channel * 8 + 8).reduce(0.0) { sum, index in
+                let own = (0..<2).reduce(0.0) { $0 + Double(dy[$1 * 3 + channel]) * input[$1 * 8 + index % 8] }
+                return sum + own * grid(index).slope
+            }
+            let expected = sum / (8.0 * 7).squareRoot() / Double(scales[channel])
+            #expect(abs(Double(gradient) - expected) < 1e-4 * max(1, abs(expected)))
+        }
+    }
+
+    /// A convolution with a grid on its weights: their gradient, pass after pass, is that of the rounded weights where they
+    /// lie within the grid.
+    @Test(arguments: [1, 4]) func gradientThroughRoundedKernels(groups: Int) throws {
+        func gradients(_ quantized: Bool) throws -> (first: [Float], second: [Float], weights: [Float]) {
+            var c = GradientCase(seed: 14)
+            let x = c.constant(c.random.tensor([2, 5, 5, 4]))
+            let w = c.parameter([8, 3, 3, 4 / groups])
+            let conv = Convolution(
+                strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1], groups: groups)
+            c.graph.outputs = [try c.node(.conv(conv), [x, w])]
+            var weights = try #require(c.graph[w].constant).floats()
+            let step: Float = 0.25
+            if !quantized {
+                weights = weights.map { max(-7, min(7, ($0 / step).rounded(.toNearestOrEven))) * step }
+                c.graph[w].constant = Tensor(weights, shape: [8, 3, 3, 4 / groups])
+            }
+            let quantizer = FakeQuantizer(bits: 4, scales: [step], learnsScale: false)
+            let program = try TrainingProgram(
+                graph: c.graph, options: .init(trainable: [w], quantizers: quantized ? [w: quantizer] : [:], threads: 2)
+            )
+            var found: [[Float]] = []
+            for _ in 0..<2 {
+                program.zeroGradients()
+                program.forward()
+                for index in 0..<program.heads[0].count { program.heads[0].dx[index] = program.heads[0].x[index] }
+                program.backward()
+                found.append(program.parameters[0].gradient)
+            }
+            return (found[0], found[1], weights)
+        }
+        let (rounded, plain) = (try gradients(true), try gradients(false))
+        #expect(rounded.first == rounded.second)
+        for (a, b) in zip(rounded.first, plain.first) { #expect(abs(a - b) <= 1e-4 * max(1, abs(b))) }
     }
 
     @Test func trainingMovesScales() throws {

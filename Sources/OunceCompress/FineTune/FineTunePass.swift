@@ -13,6 +13,8 @@ struct FineTunePass {
     let options: RuntimeOptions
     /// What earlier steps want kept as it is.
     var constraints = TrainingConstraints()
+    /// Constants that stay as they are whatever the recipe says.
+    var frozen: Set<ValueID> = []
     var checkpoints: CheckpointStore?
     let progress: @Sendable (TrainingProgress) -> Void
 
@@ -48,11 +50,14 @@ struct FineTunePass {
             let trainer = try Trainer(
                 graph: graph, settings: settings, teacher: tuning.loss == .distill ? teacher : nil,
                 constraints: constraints, sampleCount: samples.count)
+            let untrained = trainer.scales
             let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
             if let judge, let before, try trainer.loss(judge) >= before {
                 return (
-                    graph,
+                    TrainingResult(
+                        graph: graph, scales: untrained, firstLoss: result.firstLoss, lastLoss: result.lastLoss,
+                        steps: result.steps, seconds: result.seconds),
                     "the weights stay as they were: training did not bring them nearer to the original model on "
                         + "\(judge.count) samples kept apart"
                 )
@@ -82,6 +87,7 @@ struct FineTunePass {
         for node in graph.nodes where tuning.covers(layer: node.name) {
             chosen.formUnion(node.inputs.compactMap { $0 }.filter(all.contains))
         }
+        chosen.subtract(frozen)
         guard !chosen.isEmpty else {
             throw CompressError(.recipe, "fine_tune: no layer with float weights matches 'layers' and 'freeze'")
         }

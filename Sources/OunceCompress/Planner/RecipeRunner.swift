@@ -44,7 +44,7 @@ struct RecipeRunner {
             let graph = stage?.graph ?? graph
             switch step {
             case .quantize(let quantization):
-                stage = Stage(name: "quantize", graph: try quantize(graph, quantization, recipe))
+                stage = try quantize(graph, quantization, recipe, index)
             case .fineTune(let tuning):
                 stage = try fineTune(graph, tuning, recipe, index)
             case .prune(let pruning):
@@ -111,22 +111,34 @@ struct RecipeRunner {
     }
 
     private func quantize(
-        _ graph: Graph, _ quantization: Quantization, _ recipe: Recipe
-    ) throws(CompressError) -> Graph {
+        _ graph: Graph, _ quantization: Quantization, _ recipe: Recipe, _ index: Int
+    ) throws(CompressError) -> Stage {
         let graph = quantization.equalize ? try Equalization.equalized(graph) : graph
-        let pass = QuantizePass(recipe: quantization)
-        guard quantization.activations == .int8 else { return try pass.quantizedWeights(of: graph) }
-        guard let calibration = request.calibration else {
+        let progress = self.progress
+        let isLearned = quantization.weights.rounding == .learned
+        if quantization.activations != .float32 || isLearned, request.calibration == nil {
+            let what = isLearned ? "learned rounding needs" : "\(quantization.activations.rawValue) activations need"
             throw CompressError(
                 .recipe,
-                "int8 activations need calibration data: give --calibration F.npz with a hundred samples or so, or take "
-                    + "a recipe with 'samples: synthetic'")
+                "\(what) calibration data: give --calibration F.npz with a hundred samples or so, or take a recipe with "
+                    + "'samples: synthetic'")
         }
-        let progress = self.progress
-        return try pass.quantized(
-            Calibrator(graph: graph, dataset: calibration, options: options) {
+        let calibrator = request.calibration.map {
+            Calibrator(graph: graph, dataset: $0, options: options) {
                 progress(.working("calibrate \(recipe.name)", $0))
-            })
+            }
+        }
+        let training = try quantization.fineTune.map { (tuning) throws(CompressError) in
+            let trainer = try self.training(tuning, of: "quantize", recipe, index)
+            return QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
+                var trainer = trainer
+                trainer.constraints = constraints
+                trainer.frozen = frozen
+                return try trainer.train(graph)
+            }
+        }
+        let outcome = try QuantizePass(recipe: quantization).run(graph, calibrator, training: training)
+        return Stage(name: "quantize", graph: outcome.graph, note: outcome.note)
     }
 }
 

@@ -67,7 +67,7 @@ struct QuantizePlan {
             guard inputs.count > 1, graph[inputs[1]].constant?.dtype == .float32,
                 inputs.dropFirst(2).allSatisfy({ graph[$0].constant?.dtype == .float32 })
             else { return false }
-            return recipe.covers(layer: node.name)
+            return recipe.selection.covers(node, in: graph)
         case .pool, .reshape, .transpose, .slice, .concat, .unary: return available
         case .pad(_, _, let value): return available && value == 0
         case .reduce(let reduction, let axes, _):

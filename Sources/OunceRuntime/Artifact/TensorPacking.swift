@@ -13,14 +13,20 @@ package enum TensorPacking: UInt8, CaseIterable {
     /// Pieces of one or four bytes, most of them zero: a bit for each, then those that are not zero.
     case sparse1 = 4
     case sparse4 = 5
+    /// float32 that half precision (IEEE 754 binary16) holds exactly.
+    case half = 6
+    /// Like groups4 and groups2, with groups of up to 16.
+    case groups4of16 = 7
+    case groups2of16 = 8
 
-    static let group = 32
+    /// Smaller tensors are always stored as they are.
+    package static let leastBytes = 256
     /// Packing has to leave at most this share of the bytes, or they are mapped as they are.
     private static let worthwhile = 0.9
 
     /// The smallest form, and how it is packed.
     package static func pack(_ tensor: Tensor) -> (packing: TensorPacking, bytes: [UInt8])? {
-        guard tensor.byteCount >= 256 else { return nil }
+        guard tensor.byteCount >= leastBytes else { return nil }
         var best: (packing: TensorPacking, bytes: [UInt8])?
         for packing in allCases where packing != .raw {
             guard let bytes = packing.packed(tensor), bytes.count < best?.bytes.count ?? .max else { continue }
@@ -34,8 +40,9 @@ package enum TensorPacking: UInt8, CaseIterable {
         switch self {
         case .raw: nil
         case .signs: tensor.elements(Int8.self).flatMap(Self.packSigns)
-        case .groups4: tensor.elements(Int8.self).flatMap { packGroups($0, row: tensor.shape.dims.last ?? 1) }
-        case .groups2: tensor.elements(Int8.self).flatMap { packGroups($0, row: tensor.shape.dims.last ?? 1) }
+        case .groups4, .groups2, .groups4of16, .groups2of16:
+            tensor.elements(Int8.self).flatMap { packGroups($0, row: tensor.shape.dims.last ?? 1) }
+        case .half: Self.packHalf(tensor)
         case .sparse1: Self.packSparse(tensor.bytes, piece: 1)
         case .sparse4: Self.packSparse(tensor.bytes, piece: 4)
         }
@@ -44,11 +51,13 @@ package enum TensorPacking: UInt8, CaseIterable {
     /// The tensor's bytes, unpacked when they are read; nil where `packed` is not as long as it must be or holds what
     /// packing never writes.
     package func unpacked(_ packed: TensorStorage, dtype: DType, shape: Shape) -> TensorStorage? {
-        guard let count = shape.elementCount, self == .sparse1 || self == .sparse4 || dtype == .int8 else { return nil }
+        guard let count = shape.elementCount else { return nil }
         switch self {
         case .raw: return nil
-        case .signs: return Self.unpackSigns(packed, count: count)
-        case .groups4, .groups2: return unpackGroups(packed, count: count, row: shape.dims.last ?? 1)
+        case .signs: return dtype == .int8 ? Self.unpackSigns(packed, count: count) : nil
+        case .groups4, .groups2, .groups4of16, .groups2of16:
+            return dtype == .int8 ? unpackGroups(packed, count: count, row: shape.dims.last ?? 1) : nil
+        case .half: return dtype == .float32 ? Self.unpackHalf(packed, count: count) : nil
         case .sparse1: return Self.unpackSparse(packed, byteCount: count * dtype.byteSize, piece: 1)
         case .sparse4: return Self.unpackSparse(packed, byteCount: count * dtype.byteSize, piece: 4)
         }
@@ -75,12 +84,42 @@ package enum TensorPacking: UInt8, CaseIterable {
         }
     }
 
+    // MARK: Half precision
+
+    private static func packHalf(_ tensor: Tensor) -> [UInt8]? {
+        guard tensor.dtype == .float32 else { return nil }
+        var bytes: [UInt8] = []
+        for index in 0..<tensor.count {
+            let number = tensor.bytes.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+            guard number.isFinite, abs(number) <= 65504 else { return nil }
+            let bits = Double(number).halfBits
+            guard Float(halfBits: bits).bitPattern == number.bitPattern else { return nil }
+            if bytes.isEmpty { bytes.reserveCapacity(2 * tensor.count) }
+            bytes.append(UInt8(truncatingIfNeeded: bits))
+            bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+        }
+        return bytes
+    }
+
+    private static func unpackHalf(_ packed: TensorStorage, count: Int) -> TensorStorage? {
+        guard packed.byteCount == 2 * count else { return nil }
+        return TensorStorage(byteCount: 4 * count, unit: 4 * unit) { range, to in
+            packed.withBytes(range.lowerBound / 2..<range.upperBound / 2) { halves in
+                for index in 0..<halves.count / 2 {
+                    let bits = UInt16(halves[2 * index]) | UInt16(halves[2 * index + 1]) << 8
+                    to.storeBytes(of: Float(halfBits: bits), toByteOffset: 4 * index, as: Float.self)
+                }
+            }
+        }
+    }
+
     // MARK: Groups
 
-    private var bits: Int { self == .groups4 ? 4 : 2 }
+    private var bits: Int { self == .groups4 || self == .groups4of16 ? 4 : 2 }
+    private var group: Int { self == .groups4of16 || self == .groups2of16 ? 16 : 32 }
 
     /// The groups of a tensor whose rows are `row` long, as ranges of elements.
-    private static func groups(_ count: Int, row: Int) -> [Range<Int>] {
+    private func groups(_ count: Int, row: Int) -> [Range<Int>] {
         guard row > 0 else { return [] }
         return stride(from: 0, to: count, by: row).flatMap { start in
             stride(from: start, to: start + row, by: group).map { $0..<min($0 + group, start + row) }
@@ -89,7 +128,7 @@ package enum TensorPacking: UInt8, CaseIterable {
 
     private func packGroups(_ values: [Int8], row: Int) -> [UInt8]? {
         let (low, high) = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-        let groups = Self.groups(values.count, row: row)
+        let groups = groups(values.count, row: row)
         var bytes = [UInt8](repeating: 0, count: groups.count + (values.count * bits + 7) / 8)
         for (number, range) in groups.enumerated() {
             let factor = values[range].reduce(0) { Self.greatestDivisor($0, Int($1.magnitude)) }
@@ -113,8 +152,8 @@ package enum TensorPacking: UInt8, CaseIterable {
 
     private func unpackGroups(_ packed: TensorStorage, count: Int, row: Int) -> TensorStorage? {
         guard row > 0 else { return nil }
-        let bits = bits
-        let perRow = (row + Self.group - 1) / Self.group
+        let (bits, group) = (bits, group)
+        let perRow = (row + group - 1) / group
         let groups = count / row * perRow
         guard packed.byteCount == groups + (count * bits + 7) / 8 else { return nil }
         return TensorStorage(byteCount: count, unit: row * max(Self.unit / row, 1)) { range, to in
@@ -127,7 +166,7 @@ package enum TensorPacking: UInt8, CaseIterable {
                         let place = (range.lowerBound + index) * bits
                         let raw = Int(numbers[place / 8 - firstByte] >> UInt8(place % 8)) & (1 << bits - 1)
                         let small = raw >= 1 << (bits - 1) ? raw - 1 << bits : raw
-                        let factor = Int(factors[index / row * perRow + index % row / Self.group])
+                        let factor = Int(factors[index / row * perRow + index % row / group])
                         to[index] = UInt8(truncatingIfNeeded: small &* factor)
                     }
                 }

@@ -49,7 +49,7 @@ package final class TrainingParameter {
     package let name: String
     /// Of the graph; nil: a learned scale of a quantiser.
     package let id: ValueID?
-    /// Of the value that a quantiser belongs to.
+    /// The value that a quantiser belongs to; then this is the factor of its scales to what they were at first.
     package let quantizes: ValueID?
     let slot: Slot
     /// Biases, scales and shifts are not decayed.
@@ -58,6 +58,8 @@ package final class TrainingParameter {
     package var mask: [Float]?
     /// Its unit: steps of the optimiser are what they would be for the parameter in this unit.
     package var unit: Float = 1
+    /// Factors to the learning rate along the first axis, for optimisers whose steps do not follow the size of gradients.
+    package var rates: [Float]?
 
     init(name: String, id: ValueID?, quantizes: ValueID? = nil, slot: Slot) {
         self.name = name

@@ -71,7 +71,7 @@ struct ProgramBuilder {
         let scale = Slot(
             name: slot.name + " scale", type: TensorType(.float32, [extent]), isParameter: quantizer.learnsScale,
             isPersistent: true, needsGradient: quantizer.learnsScale)
-        for (index, value) in quantizer.scales.enumerated() { scale.x[index] = value }
+        for index in quantizer.scales.indices { scale.x[index] = 1 }
         if quantizer.learnsScale {
             parameters.append(TrainingParameter(name: scale.name, id: nil, quantizes: id, slot: scale))
         }

@@ -88,6 +88,8 @@ final class ConvolutionStep: TrainingStep {
 
     override func beginBackward() {
         for own in scratch { own.zeroSums() }
+        // Weights behind a quantiser are no parameters.
+        for target in [dw, db] { target?.zeroUnlessAccumulating() }
         guard dx != nil else { return }
         if geometry.isDepthwise {
             arrangeDepthwise()

@@ -11,6 +11,10 @@ package struct FakeQuantizer: Sendable, Hashable {
     package var scales: [Float]
     package var axis: Int?
     package var learnsScale: Bool
+    /// How many successive numbers along the last axis share a factor of their own to the scale; nil: there are none.
+    package var group: Int?
+    /// In the order of the groups.
+    package var factors: [Float] = []
 
     package init(
         bits: Int, isSymmetric: Bool = true, zeroPoint: Float = 0, scales: [Float], axis: Int? = nil,
@@ -27,13 +31,20 @@ package struct FakeQuantizer: Sendable, Hashable {
 }
 
 /// Rounds to a grid; the gradient passes straight through where the number lies within it.
+///
+/// What is learned of a scale is its factor to what it was at first: a step of an optimiser whose steps do not follow the
+/// size of gradients then means the same for fine grids and for coarse ones.
 final class FakeQuantizationStep: TrainingStep {
     private let kernels: TrainingKernels
     private let quantizer: FakeQuantizer
+    /// Of the scales to the quantiser's.
     private let scale: Slot
     private let (dx, dScale): (GradientTarget?, GradientTarget?)
     /// `[outer, channels, inner]`
     private let (outer, channels, inner): (Int, Int, Int)
+    /// Of each part, the gradient of each channel's scale.
+    private var slopes: TrainBuffer?
+    private var parts = 1
 
     init(name: String, x: Slot, scale: Slot, output: Slot, quantizer: FakeQuantizer, kernels: TrainingKernels) {
         self.kernels = kernels
@@ -54,32 +65,71 @@ final class FakeQuantizationStep: TrainingStep {
     override var backwardBuffers: [TrainBuffer] { inputs.map(\.value) }
 
     /// A learned scale may not fall to zero.
-    private func scale(_ channel: Int) -> Float { max(scale.x[channel], 1e-12) }
+    private func scale(_ channel: Int) -> Float {
+        max(quantizer.scales[channel] * scale.x[channel], Float.leastNormalMagnitude)
+    }
 
-    override func forward(part: Int, of parts: Int) {
-        let q = quantizer
+    /// Calls `body` with the places of numbers that share a step, as far as they lie in `own`: the channel, the step, the
+    /// first and how many.
+    private func forEachRun(_ own: Range<Int>, _ body: (Int, Float, Int, Int) -> Void) {
+        let row = quantizer.group == nil ? inner : max(inputs[0].shape.dims.last ?? 1, 1)
+        let length = max(quantizer.group ?? inner, 1)
+        var next = 0
         for block in 0..<outer {
             for c in 0..<channels {
                 let start = (block * channels + c) * inner
-                kernels.c.pointee.fake_quantise(
-                    inputs[0].x + start, scale(c), q.zeroPoint, q.low, q.high, output.x + start, Int64(inner))
+                let step = scale(c)
+                for from in stride(from: start, to: start + inner, by: max(row, 1)) {
+                    for place in stride(from: from, to: from + row, by: length) {
+                        let factor = next < quantizer.factors.count ? quantizer.factors[next] : 1
+                        next += 1
+                        let run = (place..<min(place + length, from + row)).clamped(to: own)
+                        if !run.isEmpty { body(c, step * factor, run.lowerBound, run.count) }
+                    }
+                }
             }
         }
     }
 
+    override var splitsForward: Bool { true }
+    override var splitsBackward: Bool { true }
+
+    override func prepare(parts: Int) {
+        self.parts = parts
+        if dScale != nil { slopes = TrainBuffer(persistent: parts * channels * MemoryLayout<Double>.size) }
+    }
+
+    override func forward(part: Int, of parts: Int) {
+        let q = quantizer
+        forEachRun(range(inputs[0].count, part, parts)) { _, step, start, count in
+            kernels.c.pointee.fake_quantise(
+                inputs[0].x + start, step, q.zeroPoint, q.low, q.high, output.x + start, Int64(count))
+        }
+    }
+
+    override func beginBackward() { slopes?.zero() }
+
     override func backward(phase: Int, part: Int, of parts: Int) {
         let q = quantizer
-        // The gradient of a scale is brought to the size of those of the weights (section 2.2 of the paper).
-        let gain = 1 / (Double(max(outer * inner, 1)) * Double(max(q.high, 1))).squareRoot()
-        if let dScale { dScale.zeroUnlessAccumulating() }
-        for block in 0..<outer {
-            for c in 0..<channels {
-                let start = (block * channels + c) * inner
-                let slope = kernels.c.pointee.fake_quantise_gradient(
-                    inputs[0].x + start, output.dx + start, scale(c), q.zeroPoint, q.low, q.high,
-                    dx.map { $0.dx + start }, Int64(inner), dx?.flag ?? 0)
-                if let dScale { dScale.dx[c] += Float(slope * gain) }
-            }
+        let sums = slopes?.raw.assumingMemoryBound(to: Double.self)
+        forEachRun(range(inputs[0].count, part, parts)) { c, step, start, count in
+            let slope = kernels.c.pointee.fake_quantise_gradient(
+                inputs[0].x + start, output.dx + start, step, q.zeroPoint, q.low, q.high,
+                dx.map { $0.dx + start }, Int64(count), dx?.flag ?? 0)
+            // `step` is a factor of the group times the scale.
+            if let sums { sums[part * channels + c] += slope * Double(step / scale(c)) }
+        }
+    }
+
+    override func endBackward() {
+        guard let dScale, let sums = slopes?.raw.assumingMemoryBound(to: Double.self) else { return }
+        // The gradient of a scale is brought to the size of those of the weights (section 2.2 of the paper), as is that of
+        // its factor: relative to the scale.
+        let gain = 1 / (Double(max(outer * inner, 1)) * Double(max(quantizer.high, 1))).squareRoot()
+        dScale.zeroUnlessAccumulating()
+        for c in 0..<channels {
+            let slope = (0..<parts).reduce(0.0) { $0 + sums[$1 * channels + c] }
+            dScale.dx[c] += Float(slope * gain) / quantizer.scales[c]
         }
     }
 }
