@@ -124,7 +124,7 @@ package enum ConfigSnapshot {
         var fields = [format(weights.format), "rounding: \(weights.rounding.rawValue)"]
         if !weights.overrides.isEmpty {
             let overrides = weights.overrides.map {
-                "{\((fields($0.selection) + [format($0.format)]).joined(separator: ", "))}"
+                "{\((Self.fields($0.selection) + [format($0.format)]).joined(separator: ", "))}"
             }
             fields.append("overrides: \(list(overrides))")
         }

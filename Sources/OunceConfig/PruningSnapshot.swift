@@ -10,12 +10,14 @@ extension Pruning {
         case .heads: fields = ["what: heads"]
         }
         fields.append("importance: \(importance.rawValue)")
-        if case .pattern = what {} else {
+        if case .pattern = what {
+        } else {
             switch amount {
             case .removed(let share): fields.append("ratio: \(ConfigSnapshot.decimal(share))")
             case .cost(let macs, let time):
                 let parts = [
-                    macs.map { "macs: \(ConfigSnapshot.decimal($0))" }, time.map { "time: \(ConfigSnapshot.decimal($0))" },
+                    macs.map { "macs: \(ConfigSnapshot.decimal($0))" },
+                    time.map { "time: \(ConfigSnapshot.decimal($0))" },
                 ]
                 fields.append("target: {\(parts.compactMap(\.self).joined(separator: ", "))}")
             }

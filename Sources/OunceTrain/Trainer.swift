@@ -150,8 +150,9 @@ package final class Trainer {
     package var scales: [ValueID: [Float]] {
         var scales: [ValueID: [Float]] = [:]
         for parameter in program.parameters {
-            guard let id = parameter.quantizes, let first = quantizers[id]?.scales else { continue }
-            scales[id] = zip(first, parameter.values).map { $0 * max($1, 0) }
+            guard let id = parameter.quantizes else { continue }
+            scales[id] =
+                quantizers[id].map { zip($0.scales, parameter.values).map { $0 * max($1, 0) } } ?? parameter.values
         }
         return scales
     }

@@ -54,10 +54,10 @@ struct FineTunePass {
             let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
             if let judge, let before, try trainer.loss(judge) >= before {
+                var unchanged = result
+                (unchanged.graph, unchanged.scales) = (graph, untrained)
                 return (
-                    TrainingResult(
-                        graph: graph, scales: untrained, firstLoss: result.firstLoss, lastLoss: result.lastLoss,
-                        steps: result.steps, seconds: result.seconds),
+                    unchanged,
                     "the weights stay as they were: training did not bring them nearer to the original model on "
                         + "\(judge.count) samples kept apart"
                 )

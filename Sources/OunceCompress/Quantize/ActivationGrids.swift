@@ -11,7 +11,8 @@ struct ActivationGrids {
     private let signs: Set<ValueID>
 
     init(
-        _ plan: QuantizePlan, _ recipe: Quantization, _ statistics: [ValueID: ActivationStatistics], signed: SignedValues
+        _ plan: QuantizePlan, _ recipe: Quantization, _ statistics: [ValueID: ActivationStatistics],
+        signed: SignedValues
     ) {
         let graph = plan.graph
         dtype = recipe.activations == .int16 ? .int16 : .int8

@@ -89,7 +89,9 @@ package struct QuantizePass {
             let trained = try training.run(
                 graph, rounder: rounder, layers: layers + storedOnly, plan: plan,
                 grids: ActivationGrids(plan, recipe, statistics, signed: signed))
-            (weights, grids) = (trained.weights, trained.grids ?? ActivationGrids(plan, recipe, statistics, signed: signed))
+            (weights, grids) = (
+                trained.weights, trained.grids ?? ActivationGrids(plan, recipe, statistics, signed: signed)
+            )
             graph = installing(weights.filter { storedOnly.contains($0.key) }, in: trained.graph)
             rounder.note = trained.note
         } else {
