@@ -42,26 +42,31 @@ struct ChannelMoments: Sendable {
         }
     }
 
-    /// The covariance, drawn towards a multiple of the identity by as much as the number of samples makes it uncertain:
-    /// Chen and others, "Shrinkage algorithms for MMSE covariance estimation", IEEE Trans. Signal Process. 58 (2010),
-    /// equation 23. nil where nothing varies.
+    /// The covariance, its correlations drawn towards zero by as much as the number of samples makes them uncertain: Schäfer
+    /// and Strimmer, "A shrinkage approach to large-scale covariance matrix estimation", Stat. Appl. Genet. Mol. Biol. 4
+    /// (2005), with the variance of a correlation of normally distributed values. nil where nothing varies.
     var covariance: Matrix? {
-        guard rows > 1, channels > 0 else { return nil }
+        guard rows > 1, samples > 1, channels > 0 else { return nil }
         let (mean, count) = (means, Double(rows))
         let raw = Matrix(rows: channels, columns: channels) { row, column in
             products[max(row, column), min(row, column)] / count - mean[row] * mean[column]
         }
-        let trace = (0..<channels).reduce(0) { $0 + max(raw[$1, $1], 0) }
-        guard trace > 0, trace.isFinite else { return nil }
-        let (p, n) = (Double(channels), Double(samples))
-        let spread = raw.squaredNorm - trace * trace / p
-        let share =
-            spread > 0
-            ? min(1, ((1 - 2 / p) * raw.squaredNorm + trace * trace) / ((n + 1 - 2 / p) * spread)) : 1
-        // Never singular: what calibration did not see may still occur.
-        let shrinkage = max(share, 1e-3)
+        let average = (0..<channels).reduce(0) { $0 + max(raw[$1, $1], 0) } / Double(channels)
+        guard average > 0, average.isFinite else { return nil }
+        // Never zero: what calibration did not see may still occur.
+        let deviations = (0..<channels).map { max(raw[$0, $0], 1e-3 * average).squareRoot() }
+        var (uncertain, certain) = (0.0, 0.0)
+        for row in 0..<channels {
+            for column in 0..<row {
+                let correlation = raw[row, column] / (deviations[row] * deviations[column])
+                let rest = 1 - min(correlation * correlation, 1)
+                uncertain += rest * rest / Double(samples - 1)
+                certain += correlation * correlation
+            }
+        }
+        let shrinkage = max(certain > 0 ? min(1, uncertain / certain) : 1, 1e-3)
         return Matrix(rows: channels, columns: channels) { row, column in
-            (1 - shrinkage) * raw[row, column] + (row == column ? shrinkage * trace / p : 0)
+            row == column ? deviations[row] * deviations[row] : (1 - shrinkage) * raw[row, column]
         }
     }
 

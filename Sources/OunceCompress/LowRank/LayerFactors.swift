@@ -1,3 +1,4 @@
+import Glibc
 import OunceGraph
 
 /// The factors of a layer: the numbers of the layers that stand for it.
@@ -18,9 +19,28 @@ struct LayerFactors {
     init(_ decomposition: LayerDecomposition, _ form: Factorization.Form) {
         let layer = decomposition.layer
         switch form {
-        case .svd(let rank): factors = Self.svd(layer, decomposition, rank)
-        case .tucker2(let inputs, let outputs): factors = Self.tucker2(layer, decomposition, inputs, outputs)
-        case .spatial(let rank): factors = Self.spatial(layer, decomposition, rank)
+        case .svd(let rank): factors = Self.balanced(Self.svd(layer, decomposition, rank))
+        case .tucker2(let inputs, let outputs):
+            factors = Self.balanced(Self.tucker2(layer, decomposition, inputs, outputs))
+        case .spatial(let rank): factors = Self.balanced(Self.spatial(layer, decomposition, rank))
+        }
+    }
+
+    /// The same product with weights of one size in all factors, which training wants: nothing but scales lies between them.
+    private static func balanced(_ factors: [Factor]) -> [Factor] {
+        let sizes = factors.map { factor in
+            (factor.weights.reduce(0) { $0 + $1 * $1 } / Double(max(factor.weights.count, 1))).squareRoot()
+        }
+        guard sizes.allSatisfy({ $0 > 0 && $0.isFinite }) else { return factors }
+        let wanted = exp(sizes.reduce(0) { $0 + log($1) } / Double(sizes.count))
+        var scale = 1.0
+        return zip(factors, sizes).map { factor, size in
+            let own = wanted / size
+            scale *= own
+            // The bias of the last factor, behind which all scales have met, stays.
+            return Factor(
+                suffix: factor.suffix, convolution: factor.convolution, shape: factor.shape,
+                weights: factor.weights.map { $0 * own }, bias: factor.bias.map { bias in bias.map { $0 * scale } })
         }
     }
 

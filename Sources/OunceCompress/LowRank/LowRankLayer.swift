@@ -54,7 +54,7 @@ struct LowRankLayer {
         } else {
             bias = nil
         }
-        let covariance = moments.flatMap { $0.channels == inputs ? $0.covariance : nil }
+        let covariance = moments?.channels == dims[dims.count - 1] ? moments?.covariance : nil
         whitening = covariance?.choleskyFactor
         means = whitening == nil ? [Double](repeating: 0, count: inputs) : moments?.means ?? []
     }
