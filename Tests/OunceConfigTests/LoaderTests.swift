@@ -74,7 +74,7 @@ import Testing
                 + "(the keys are profile, recipes, state, models, server, compress or log)",
             "\(directory.path)/p.yaml:1:1: 'device profile' lacks the key 'simd'; add 'simd: …'",
             "\(directory.path)/recipes/int8.yaml:2:9: the step 'prune' is not applied by this version of Ounce; "
-                + "remove it; this version applies quantize or fine_tune",
+                + "remove it; this version applies quantize, fine_tune or binarize",
         ]
         #expect(failure { () throws(ConfigError) in try loader.load(settingsAt: path) } == expected)
         #expect(loader.check([path]).map(\.description) == expected)

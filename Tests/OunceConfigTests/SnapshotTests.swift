@@ -7,6 +7,9 @@ import Testing
         "quantize: {weights: int8}",
         "quantize: {weights: int8, activations: float32, per_channel: false}",
         "quantize: {weights: int8, calibration: percentile, percentile: 99.9, layers: ['conv*'], keep_float: ['*fc?']}",
+        "binarize: {}",
+        "binarize: {layers: ['b*'], keep: [b1], kinds: [conv], min_parameters: 9, keep_ends: false, activations: float32}",
+        "binarize: {scaling: channel, estimator: clipped, progressive: false, fine_tune: {epochs: 2, learning_rate: 0.1}}",
         "quantize: {weights: int8, calibration: minmax, min_input_sqnr: 12.5, float_output: false}",
     ])
     func recipeReadsBackTheSame(step: String) throws {
