@@ -29,7 +29,7 @@ package struct Binarization: Sendable, Hashable {
     package let fineTuning: FineTuning
 
     /// Signs want longer training, and steps that carry weights over zero.
-    package static let usualTraining = FineTuning(epochs: 20, learningRate: 0.001)
+    package static let usualTraining = FineTuning(epochs: 40, learningRate: 0.005)
 
     package init(
         selection: LayerSelection = .all, keepsEnds: Bool = true, activations: Activations = .binary,

@@ -37,20 +37,11 @@ import Testing
         #expect(percentile?.steps == [.quantize(Quantization(calibration: .percentile(99.99)))])
     }
 
-    @Test(arguments: ["prune", "binarize"])
-    func saysWhichStepsThisVersionDoesNotApply(step: String) {
-        #expect(
-            recipe("name: x\nsteps:\n  - \(step): {}\n").errors == [
-                "f:3:5: the step '\(step)' is not applied by this version of Ounce; "
-                    + "remove it; this version applies quantize, fine_tune or low_rank"
-            ])
-    }
-
     @Test(arguments: [
         (
             "quantise: {weights: int8}",
             "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
-                + "(this version applies quantize, fine_tune or low_rank)"
+                + "(the steps are quantize, fine_tune, prune, low_rank or binarize)"
         ),
         (
             "quantize: {weights: int3}",
@@ -223,6 +214,52 @@ import Testing
     ])
     func saysWhatIsWrong(text: String, message: String) {
         let errors = recipe("{name: x, steps: [fine_tune: \(text)]}").errors
+        #expect(errors.count == 1 && errors[0].contains(message), "\(errors)")
+    }
+}
+
+@Suite struct BinarizationTests {
+    @Test func decodesEveryKey() throws {
+        let (value, errors) = recipe(
+            """
+            name: mine
+            steps:
+              - binarize:
+                  layers: ['conv*']
+                  keep: [conv9]
+                  kinds: [conv, fully_connected]
+                  min_parameters: 100
+                  keep_ends: false
+                  activations: binary
+                  scaling: channel
+                  estimator: clipped
+                  progressive: false
+                  fine_tune: {epochs: 7, loss: cross_entropy}
+            """)
+        #expect(errors == [])
+        guard case .binarize(let step) = try #require(value?.steps.first) else { return }
+        let selection = LayerSelection(
+            layers: [GlobPattern("conv*")], keep: [GlobPattern("conv9")], kinds: [.conv, .fullyConnected],
+            minParameters: 100)
+        #expect(
+            step
+                == Binarization(
+                    selection: selection, keepsEnds: false, activations: .binary, scaling: .channel,
+                    estimator: .clipped, isProgressive: false,
+                    fineTuning: FineTuning(epochs: 7, loss: .crossEntropy)))
+        let usual = try #require(recipe("{name: x, steps: [binarize: {}]}").value)
+        #expect(usual.steps == [.binarize(Binarization())])
+        #expect(usual.canonicalHash != value?.canonicalHash)
+    }
+
+    @Test(arguments: [
+        ("{activations: int2}", "'activations' cannot be 'int2'"), ("{scaling: none}", "'scaling' cannot be 'none'"),
+        ("{activations: float32, progressive: true}", "'progressive' has no effect"),
+        ("{estimator: straight}", "'estimator' cannot be 'straight'"), ("{kinds: [conv3]}", "cannot be 'conv3'"),
+        ("{fine_tune: {epochs: 0}}", "'epochs' is '0', out of range"), ("{ends: true}", "unknown key 'ends'"),
+    ])
+    func saysWhatIsWrong(text: String, message: String) {
+        let errors = recipe("{name: x, steps: [binarize: \(text)]}").errors
         #expect(errors.count == 1 && errors[0].contains(message), "\(errors)")
     }
 }

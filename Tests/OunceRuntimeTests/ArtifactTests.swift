@@ -55,6 +55,12 @@ import Testing
                     #expect(try model.run(inputs).map(\.byteArray) == outputs.map(\.byteArray), "\(kind), seed \(seed)")
                     try model.verify(read.selfChecks)
                     #expect(try read.encoded() == bytes, "\(kind), seed \(seed)")
+                    var prepared = Self.artifact(of: graph)
+                    prepared.prepare()
+                    prepared.selfChecks = [check]
+                    #expect(try prepared.encoded() == bytes && prepared.byteCount() == bytes.count)
+                    prepared.graph.name += "!"
+                    #expect(try prepared.byteCount() == prepared.encoded().count && prepared.encoded() != bytes)
                 }
             }
         }

@@ -23,7 +23,7 @@ package struct SensitivityAnalysis: Sendable {
         package let layers: [Layer]
     }
 
-    let model: LoadedModel
+    let graph: Graph
     let data: Dataset
     let calibration: Dataset?
     let metric: Metric
@@ -35,10 +35,10 @@ package struct SensitivityAnalysis: Sendable {
     ///   - data: judges; with `fidelity` no labels are needed.
     ///   - calibration: tells the ranges of inputs; nil: these stay float.
     package init(
-        model: LoadedModel, data: Dataset, calibration: Dataset?, metric: Metric, options: RuntimeOptions,
+        graph: Graph, data: Dataset, calibration: Dataset?, metric: Metric, options: RuntimeOptions,
         transforms: [LayerTransform] = LayerTransform.all, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) {
-        self.model = model
+        self.graph = graph
         self.data = data
         self.calibration = calibration
         self.metric = metric
@@ -52,7 +52,6 @@ package struct SensitivityAnalysis: Sendable {
 
     /// - Throws: `.recipe` for a model without float layers, `.data` where data do not fit.
     package func run() throws(CompressError) -> Result {
-        let graph = model.graph
         let layers = graph.nodes.indices.filter { isLayer(graph.nodes[$0], graph) }
         guard !layers.isEmpty else {
             throw CompressError(
@@ -95,7 +94,9 @@ package struct SensitivityAnalysis: Sendable {
 
     private func evaluate(_ graph: Graph) throws(CompressError) -> Report.Accuracy {
         let changed = try CompressError.wrapping(.recipe) { try Model(graph: graph, options: options) }
-        let reference = metric == .fidelity ? try model.model(options) : nil
+        let reference =
+            metric == .fidelity
+            ? try CompressError.wrapping(.recipe) { try Model(graph: self.graph, options: options) } : nil
         return try Evaluator(metric: metric, dataset: data).evaluate(changed, reference: reference)
     }
 

@@ -42,7 +42,7 @@ struct Sensitivity: ParsableCommand {
             }
             let progress = ProgressLine(isSilent: options.json)
             let analysis = SensitivityAnalysis(
-                model: loaded, data: dataset,
+                graph: loaded.graph, data: dataset,
                 calibration: try calibration.map { try Dataset(path: $0, inputs: loaded.inputs) }, metric: metric,
                 options: try options.runtimeOptions(), transforms: transforms
             ) { progress.show(.working("change layers one by one", $0)) }
