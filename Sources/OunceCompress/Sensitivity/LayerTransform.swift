@@ -26,6 +26,11 @@ package struct LayerTransform: Sendable {
             pruned($0, share: 0.8)
         },
         LayerTransform(
+            name: "low_rank", summary: "a product of two matrices with half the weights", roundsInput: false
+        ) {
+            lowRank($0)
+        },
+        LayerTransform(
             name: "binary", summary: "signs of the weights times a size for each channel", roundsInput: false
         ) {
             binary($0)
@@ -47,6 +52,25 @@ package struct LayerTransform: Sendable {
         let order = values.indices.sorted { (abs(values[$0]), $0) < (abs(values[$1]), $1) }
         for index in order.prefix(Int((Double(values.count) * share).rounded())) { values[index] = 0 }
         return Tensor(values, shape: weights.shape)
+    }
+
+    /// The nearest matrix of the rank that halves the parameters (Eckart and Young, Psychometrika 1, 1936).
+    private static func lowRank(_ weights: Tensor) -> Tensor? {
+        guard let values = weights.elements(Float.self), let outputs = weights.shape.dims.first, outputs > 1,
+            values.allSatisfy(\.isFinite)
+        else { return nil }
+        let inner = values.count / outputs
+        let rank = outputs * inner / (2 * (outputs + inner))
+        guard inner > 1 else { return nil }
+        let parts = SingularValues(Matrix(rows: outputs, columns: inner) { Double(values[$0 * inner + $1]) })
+        let kept = 0..<min(max(rank, 1), parts.values.count)
+        let nearest = values.indices.map { index in
+            Float(
+                kept.reduce(0.0) {
+                    $0 + parts.left[index / inner, $1] * parts.values[$1] * parts.right[index % inner, $1]
+                })
+        }
+        return Tensor(nearest, shape: weights.shape)
     }
 
     /// The mean size of a channel's weights is the factor of their signs with the least squared error (arXiv 1603.05279).
