@@ -1,6 +1,7 @@
 import OunceConfig
 import OunceGraph
 import OunceRuntime
+import OunceTrain
 
 /// Writes layers of a float graph as products of smaller layers.
 struct LowRankPass {
@@ -99,10 +100,12 @@ struct LowRankPass {
             moments = try ChannelMoments.observe(
                 inputs, of: graph, over: calibration, options: options, progress: { progress($0 / 2) })
         }
+        let gradients = try self.gradients(of: chosen, in: graph)
         var found: [Candidate] = []
         for (place, index) in chosen.enumerated() {
             let node = graph.nodes[index]
-            guard let x = node.inputs.first ?? nil, let layer = LowRankLayer(node, in: graph, moments: moments[x])
+            guard let x = node.inputs.first ?? nil,
+                let layer = LowRankLayer(node, in: graph, moments: moments[x], gradients: gradients[index])
             else { continue }
             let decomposition = LayerDecomposition(layer, method: recipe.method)
             let choices = decomposition.candidates
@@ -114,6 +117,41 @@ struct LowRankPass {
             progress(0.5 + Double(place + 1) / Double(chosen.count) / 4)
         }
         return found
+    }
+
+    /// For each layer the second moments of the gradients of its outputs before their activation; empty where the model has
+    /// operators without a gradient.
+    private func gradients(of layers: [Int], in graph: Graph) throws(CompressError) -> [Int: [Double]] {
+        guard let calibration else { return [:] }
+        var split = graph
+        var values: [Int: ValueID] = [:]
+        split.nodes = []
+        for (index, var node) in graph.nodes.enumerated() {
+            guard layers.contains(index), let bounds = node.op.takeActivation() else {
+                values[index] = node.outputs.first
+                split.nodes.append(node)
+                continue
+            }
+            let output = node.outputs[0]
+            let before = split.add(Value(name: "\(node.name)/before", type: graph[output].type))
+            values[index] = before
+            node.outputs = [before]
+            split.nodes.append(node)
+            split.nodes.append(
+                Node(
+                    name: "\(node.name)/activation", op: .unary(.clip(bounds.low, bounds.high)), inputs: [before],
+                    outputs: [output]))
+        }
+        let samples = try calibration.trainingData(.classes, isRequired: false)
+        let wanted = layers.compactMap { values[$0] }
+        guard
+            let measured = try? OutputSensitivity.measure(
+                wanted, in: split, over: samples, isClassifier: graph.scoresClasses, threads: options.threads,
+                allowedISAs: options.allowedISAs)
+        else { return [:] }
+        var results: [Int: [Double]] = [:]
+        for index in layers { results[index] = values[index].flatMap { measured[$0] } }
+        return results
     }
 
     // MARK: Ranks
@@ -255,6 +293,23 @@ extension Factorization {
         switch (form, other.form) {
         case (.svd, .svd), (.tucker2, .tucker2), (.spatial, .spatial): true
         default: false
+        }
+    }
+}
+
+extension Op {
+    /// Takes the activation off a layer; its bounds, nil where it has none.
+    fileprivate mutating func takeActivation() -> (low: Float, high: Float)? {
+        switch self {
+        case .conv(var conv) where conv.activation != .none:
+            defer { self = .conv(conv) }
+            let bounds = conv.activation.bounds
+            conv.activation = .none
+            return bounds
+        case .fullyConnected(let activation) where activation != .none:
+            self = .fullyConnected(.none)
+            return activation.bounds
+        default: return nil
         }
     }
 }
