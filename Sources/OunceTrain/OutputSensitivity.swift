@@ -31,8 +31,11 @@ struct GradientMoments {
 /// How much a model's outputs mind changes of values inside it: the second moments of the gradients of those values, which
 /// are the output side of a Kronecker-factored curvature (arXiv 1503.05671).
 package enum OutputSensitivity {
-    private static let draws = 4
-    private static let maximumSamples = 64
+    /// Gradients of a sample, where the model is small.
+    private static let maximumDraws = 16
+    private static let maximumSamples = 128
+    /// Multiply-accumulates that all of this may take, more or less.
+    private static let budget = 20_000_000_000
     /// Scores of sure classifiers are softened, else hardly a sample would say anything.
     private static let temperature: Float = 4
     /// Wider values are left out.
@@ -57,7 +60,10 @@ package enum OutputSensitivity {
                 trainable: Set(graph.trainableConstants), probes: probed, threads: threads, allowedISAs: allowedISAs))
         for probe in program.importance { probe.moments = GradientMoments(channels: probe.scores.count) }
         var random = SplitMix(seed: 1)
-        for sample in 0..<min(data.count, maximumSamples) {
+        let cost = max(1, single.macs.multipliedReportingOverflow(by: 3).partialValue)
+        let samples = min(data.count, maximumSamples, max(16, budget / cost))
+        let draws = max(1, min(maximumDraws, budget / cost / max(samples, 1)))
+        for sample in 0..<samples {
             for _ in 0..<draws {
                 for (tensor, slot) in zip(data.inputs, program.inputs) {
                     let bytes = tensor.byteCount / data.count
