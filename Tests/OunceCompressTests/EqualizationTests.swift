@@ -16,14 +16,18 @@ import Testing
                 activation: activation))
     }
 
-    /// Weights of output channels that differ by a factor of a thousand.
-    private func weights(_ shape: Shape, seed: UInt64) throws -> Tensor {
-        let numbers = Samples.floats(shape, seed: seed).floats()
-        let outputs = shape[0]
+    /// A factor of up to a thousand for each channel, which the layer that makes it has and the one that reads it lacks.
+    private func factor(_ channel: Int, after layer: Int) -> Float { exp2f(Float((channel * 5 + layer) % 6) * 2 - 5) }
+
+    private func weights(_ dims: [Int], layer: Int) throws -> Tensor {
+        let numbers = Samples.floats(Shape(dims), seed: UInt64(layer + 1)).floats()
+        let width = numbers.count / dims[0]
         return try Samples.tensor(
             numbers.enumerated().map { index, x in
-                x * exp2f(Float(index / (numbers.count / outputs) % 6) * 2 - 5)
-            }, shape)
+                let (output, input) = (index / width, index % dims[3])
+                let before = layer == 0 ? 1 : factor(layer == 1 ? output : input, after: layer - 1)
+                return x / before * (layer == 2 ? 1 : factor(output, after: layer))
+            }, Shape(dims))
     }
 
     private func network(_ activation: Activation) throws -> Graph {
@@ -32,8 +36,11 @@ import Testing
         graph.inputs = [x]
         var value = x
         for (index, layer) in [(1, [12, 3, 3, 3]), (12, [12, 3, 3, 1]), (1, [10, 1, 1, 12])].enumerated() {
-            let w = graph.addConstant(try weights(Shape(layer.1), seed: UInt64(index + 1)), name: "w\(index)")
-            let b = graph.addConstant(Samples.floats([layer.1[0]], seed: 9, in: -0.1...0.1), name: "b\(index)")
+            let w = graph.addConstant(try weights(layer.1, layer: index), name: "w\(index)")
+            let offsets = Samples.floats([layer.1[0]], seed: 9, in: -0.1...0.1).floats().enumerated().map {
+                $1 * (index == 2 ? 1 : factor($0, after: index))
+            }
+            let b = graph.addConstant(Tensor(offsets), name: "b\(index)")
             value = try graph.append(conv(layer.0, activation), [value, w, b], name: "conv\(index)")
         }
         let mean = try graph.append(.reduce(.mean, axes: [1, 2], keepDims: false), [value], name: "mean")

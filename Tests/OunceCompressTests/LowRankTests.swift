@@ -109,6 +109,28 @@ import Testing
         #expect(aware.note.contains("rank 8"), "\(aware.note)")
     }
 
+    /// Outputs that the rest of the model hardly reads need no rank.
+    @Test func gradientsFindWhatOutputsMatter() throws {
+        var graph = Graph(name: "net")
+        let x = graph.add(Value(name: "x", type: TensorType(.float32, [1, 40])))
+        graph.inputs = [x]
+        let w = graph.addConstant(Samples.floats([40, 40], seed: 1), name: "w")
+        let hidden = try graph.append(.fullyConnected(.relu), [x, w, nil], name: "first")
+        let reading = Samples.floats([3, 40], seed: 2).floats().enumerated().map { $1 * ($0 % 40 < 6 ? 1 : 0.001) }
+        let v = graph.addConstant(try Samples.tensor(reading, [3, 40]), name: "v")
+        graph.outputs = [try graph.append(.fullyConnected(.none), [hidden, v, nil], name: "second")]
+        let data = try Samples.dataset([("x", Samples.floats([200, 40], seed: 3))], for: graph)
+        let recipe = LowRank(
+            method: .svd, target: .ratio(0.5), onlyFaster: false,
+            selection: LayerSelection(layers: [GlobPattern("first")]))
+        let test = Samples.floats([1, 40], seed: 4)
+        let whole = try outputs(graph, test)
+        let aware = try pass(recipe, data).run(graph).graph
+        let blind = try pass(recipe).run(graph).graph
+        let errors = (error(whole, try outputs(aware, test)), error(whole, try outputs(blind, test)))
+        #expect(errors.0 < 1e-2 && errors.0 * 10 < errors.1, "\(errors)")
+    }
+
     /// The means of the outputs over the calibration samples do not move.
     @Test func keepsMeans() throws {
         let graph = try graph([-1, 40], .fullyConnected(.none), weights: Samples.floats([24, 40], seed: 1), bias: nil)
@@ -156,7 +178,8 @@ import Testing
         var choices = MeasuredChoices()
         for rank in [8, 16, 24] {
             let pick = Factorization(form: .svd(rank: rank), parameters: 0, macs: 0, loss: 0)
-            try choices.add(layer.measuringKey(pick, isInt8: false), rank == 8)
+            let times = TimePair(before: 1, after: rank == 8 ? 0.5 : 2)
+            try choices.add(layer.measuringKey(pick, isInt8: false), times)
         }
         var pass = pass(LowRank(target: .energy(0.1)))
         pass.measured = choices

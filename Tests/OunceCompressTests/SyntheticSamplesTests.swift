@@ -55,7 +55,7 @@ import Testing
             graph: try network(size: 1).simplified(), source: nil, options: RuntimeOptions())
         let (a, b) = (try samples.dataset(), try samples.dataset())
         for index in 0..<a.count {
-            #expect(try a.sample(index)[0].bytes.elementsEqual(try b.sample(index)[0].bytes))
+            #expect(try a.sample(index)[0].floats() == (try b.sample(index)[0].floats()))
         }
         #expect(a.count == 64)
     }
@@ -82,6 +82,6 @@ import Testing
         let float = try Model(graph: model.graph, options: RuntimeOptions()).run([x])[0].doubles()
         let int8 = try Model(graph: artifact.graph, options: RuntimeOptions()).run([x])[0].doubles()
         let noise = zip(float, int8).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-        #expect(10 * log10(float.reduce(0) { $0 + $1 * $1 } / noise) > 20)
+        #expect(10 * log10(float.reduce(0) { $0 + $1 * $1 } / noise) > 12)
     }
 }

@@ -41,7 +41,7 @@ import Testing
 
     @Test(arguments: [
         "low_rank: {}", "low_rank: {method: tucker2, error: 0.02, kinds: [conv], min_parameters: 10}",
-        "low_rank: {ratio: 0.4, data_aware: true, layers: ['a*'], keep: [b], fine_tune: {loss: mse}}",
+        "low_rank: {ratio: 0.4, data_aware: true, layers: ['a*'], keep: [b], fine_tune: {loss: mse, learning_rate: 0.01}}",
         "quantize: {weights: int8, calibration: entropy, equalize: true}",
     ])
     func readsBackTheSame(step: String) throws {

@@ -111,7 +111,7 @@ import Testing
         (
             "quantize: {weights: int8, calibration: kl}",
             "f:1:58: 'calibration' cannot be 'kl'; "
-                + "it takes minmax, percentile or mse"
+                + "it takes minmax, percentile, mse or entropy"
         ),
         ("quantize: {weights: int8, layers: []}", "f:1:53: 'layers' has 0 items; give it 1 to 1024"),
         (

@@ -79,7 +79,7 @@ struct SyntheticSamples {
     private func size() throws(CompressError) -> Double {
         if let source, let size = try sizeByNormalization(source) { return size }
         guard var size = try sizeByFirstLayers() else { return 1 }
-        guard isClassifier else { return size }
+        guard graph.scoresClasses else { return size }
         let model = try prepared(graph)
         let largest = size * 0x1p6
         while size < largest, try confidence(model, size: size) < Self.confidence { size *= 2 }
@@ -173,14 +173,6 @@ struct SyntheticSamples {
         return best?.size
     }
 
-    /// Whether the first output scores classes.
-    private var isClassifier: Bool {
-        guard let output = graph.clientOutputs.first, graph[output].dtype == .float32, graph[output].shape.rank == 2,
-            let input = graph.clientInputs.first
-        else { return false }
-        return graph[output].shape[1] > 1 && graph[output].shape.dims.dropFirst() != graph[input].shape.dims.dropFirst()
-    }
-
     /// The mean of the largest probability.
     private func confidence(_ model: Model, size: Double) throws(CompressError) -> Double {
         let producers = graph.producers()
@@ -195,5 +187,15 @@ struct SyntheticSamples {
             return 1 / scores.reduce(0) { $0 + exp($1 - top) }
         }
         return largest.reduce(0, +) / Double(max(largest.count, 1))
+    }
+}
+
+extension Graph {
+    /// Whether the first output scores classes: a vector of another size than the input.
+    var scoresClasses: Bool {
+        guard let output = clientOutputs.first, self[output].dtype == .float32, self[output].shape.rank == 2,
+            let input = clientInputs.first
+        else { return false }
+        return self[output].shape[1] > 1 && self[output].shape.dims.dropFirst() != self[input].shape.dims.dropFirst()
     }
 }

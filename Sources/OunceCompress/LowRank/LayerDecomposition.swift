@@ -16,7 +16,7 @@ struct LayerDecomposition {
         methods = layer.methods(method)
         let whitened = layer.whitenedByInput
         if methods.contains(.svd) || methods.contains(.tucker2) {
-            byOutput = SingularValues(Self.reshaped(whitened, rows: layer.outputs))
+            byOutput = SingularValues(layer.weighted(Self.reshaped(whitened, rows: layer.outputs)))
         }
         if methods.contains(.tucker2) { byInput = SingularValues(whitened) }
         if methods.contains(.spatial) { bySpace = SingularValues(Self.bySpace(whitened, layer)) }

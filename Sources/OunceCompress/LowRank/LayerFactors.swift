@@ -44,17 +44,18 @@ struct LayerFactors {
         }
     }
 
-    /// `W = U · (Uᵀ W)` with the first left singular vectors of `W L`: of all matrices of this rank the one with the least
-    /// squared error of the outputs.
+    /// `W = R⁻¹ U · (Uᵀ R W)` with the first left singular vectors of `R W L`: of all matrices of this rank the one with the
+    /// least squared error of the outputs weighted by `R`.
     private static func svd(_ layer: LowRankLayer, _ all: LayerDecomposition, _ rank: Int) -> [Factor] {
         guard let values = all.byOutput else { return [] }
         let u = values.left.prefix(columns: rank)
         let scales = (0..<u.columns).map { max(values.values[$0], .leastNormalMagnitude) }
         var w = Matrix(rows: layer.outputs, columns: layer.inputs)
         w.elements = layer.weights
-        let projected = u.transposed * w
+        let projected = u.transposed * layer.weighted(w)
+        let back = layer.unweighted(u)
         let first = Matrix(rows: u.columns, columns: layer.inputs) { projected[$0, $1] / scales[$0] }
-        let last = Matrix(rows: layer.outputs, columns: u.columns) { u[$0, $1] * scales[$1] }
+        let last = Matrix(rows: layer.outputs, columns: u.columns) { back[$0, $1] * scales[$1] }
         let before = (0..<first.rows).map { row in
             -(0..<layer.inputs).reduce(0) { $0 + first[row, $1] * layer.means[$1] }
         }
@@ -85,13 +86,14 @@ struct LayerFactors {
         guard let byInput = all.byInput else { return [] }
         let v = byInput.right.prefix(columns: inputs)
         let first = layer.unwhitened(v.transposed)
-        let core = LayerDecomposition.reshaped(layer.whitenedByInput * v, rows: layer.outputs)
+        let core = layer.weighted(LayerDecomposition.reshaped(layer.whitenedByInput * v, rows: layer.outputs))
         let values = SingularValues(core)
         let u = values.left.prefix(columns: outputs)
         let scales = (0..<u.columns).map { max(values.values[$0], .leastNormalMagnitude) }
         let projected = u.transposed * core
         let middle = Matrix(rows: u.columns, columns: core.columns) { projected[$0, $1] / scales[$0] }
-        let last = Matrix(rows: layer.outputs, columns: u.columns) { u[$0, $1] * scales[$1] }
+        let back = layer.unweighted(u)
+        let last = Matrix(rows: layer.outputs, columns: u.columns) { back[$0, $1] * scales[$1] }
         let whole = LayerDecomposition.reshaped(last * middle, rows: layer.outputs * layer.places) * first
         let ones = layer.kernel.map { _ in 1 }
         let zeros = layer.kernel.map { _ in 0 }

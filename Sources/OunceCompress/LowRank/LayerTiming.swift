@@ -1,6 +1,13 @@
 import OunceGraph
 import OunceRuntime
 
+/// Milliseconds of a layer and of the product that may stand for it.
+struct TimePair: Sendable {
+    let before: Double
+    let after: Double
+    var ratio: Double { after / max(before, 1e-9) }
+}
+
 /// Measures layers and their factors on this device, each as a graph of its own.
 struct LayerTiming {
     let options: RuntimeOptions
@@ -12,23 +19,23 @@ struct LayerTiming {
     /// Times nearer to each other than this are measured longer.
     private static let closeness = 0.1
 
-    /// How long the second graph takes as a part of the first's time; nil where they cannot run.
+    /// How long both take; nil where they cannot run.
     ///
     /// Both run in turns, so that a disturbance meets both, and the fastest round counts.
-    func ratio(_ graph: Graph, _ other: Graph) -> Double? {
+    func measure(_ graph: Graph, _ other: Graph) -> TimePair? {
         guard let first = model(graph), let second = model(other) else { return nil }
-        var best = (first: Double.infinity, second: Double.infinity)
+        var best = TimePair(before: .infinity, after: .infinity)
         for attempt in 0..<3 {
             for _ in 0..<Self.rounds {
                 guard let a = try? first.measureLatency(seconds: Self.roundSeconds),
                     let b = try? second.measureLatency(seconds: Self.roundSeconds)
                 else { return nil }
-                best = (min(best.first, a.p10Milliseconds), min(best.second, b.p10Milliseconds))
+                best = TimePair(
+                    before: min(best.before, a.p10Milliseconds), after: min(best.after, b.p10Milliseconds))
             }
-            let ratio = best.second / max(best.first, 1e-9)
-            if attempt == 2 || abs(ratio - 1) > Self.closeness { return ratio }
+            if attempt == 2 || abs(best.after / max(best.before, 1e-9) - 1) > Self.closeness { break }
         }
-        return nil
+        return best
     }
 
     private func model(_ graph: Graph) -> Model? {

@@ -21,9 +21,15 @@ struct LowRankLayer {
     let means: [Double]
     /// `L` of the input's covariance `L Lᵀ`; nil: the identity.
     let whitening: Matrix?
+    /// `L` of the second moments `L Lᵀ` of the gradients of the outputs, before their activation; nil: the identity.
+    let importance: Matrix?
+    /// Part of the mean that is added to the diagonal of these moments: no output is without meaning.
+    private static let leastImportance = 0.1
 
-    /// - Parameter moments: of the layer's input.
-    init?(_ node: Node, in graph: Graph, moments: ChannelMoments?) {
+    /// - Parameters:
+    ///   - moments: of the layer's input.
+    ///   - gradients: second moments of the gradients of the outputs, row-major.
+    init?(_ node: Node, in graph: Graph, moments: ChannelMoments?, gradients: [Double]? = nil) {
         guard let x = node.inputs.first ?? nil, graph[x].constant == nil, node.inputs.count > 1, let w = node.inputs[1],
             let tensor = graph[w].constant, let floats = tensor.elements(Float.self), tensor.shape.rank >= 2,
             let output = node.outputs.first, floats.allSatisfy(\.isFinite)
@@ -56,6 +62,16 @@ struct LowRankLayer {
         }
         let covariance = moments?.channels == dims[dims.count - 1] ? moments?.covariance : nil
         whitening = covariance?.choleskyFactor
+        let count = outputs
+        importance = gradients.flatMap { gradients -> Matrix? in
+            guard gradients.count == count * count else { return nil }
+            let mean = (0..<count).reduce(0) { $0 + gradients[$1 * count + $1] } / Double(count)
+            guard mean > 0, mean.isFinite else { return nil }
+            return Matrix(rows: count, columns: count) { row, column in
+                (1 - Self.leastImportance) * gradients[row * count + column] / mean
+                    + (row == column ? Self.leastImportance : 0)
+            }.choleskyFactor
+        }
         means = whitening == nil ? [Double](repeating: 0, count: inputs) : moments?.means ?? []
     }
 
@@ -84,6 +100,14 @@ struct LowRankLayer {
 
     /// The rows of `a`, which are for inputs of unit covariance, for inputs as they are.
     func unwhitened(_ a: Matrix) -> Matrix { whitening.map { a.dividedOnTheRight(byLower: $0) } ?? a }
+
+    /// A matrix of a row for each output, for outputs that all matter as much.
+    func weighted(_ a: Matrix) -> Matrix { importance.map { $0.transposed * a } ?? a }
+
+    /// The inverse of `weighted`.
+    func unweighted(_ a: Matrix) -> Matrix {
+        importance.map { a.transposed.dividedOnTheRight(byLower: $0).transposed } ?? a
+    }
 
     /// What tells apart measurements of this layer and a product that may stand for it.
     func measuringKey(_ choice: Factorization, isInt8: Bool) -> String {

@@ -1,6 +1,7 @@
 import OunceConfig
 import OunceGraph
 import OunceRuntime
+import OunceTrain
 
 /// Writes layers of a float graph as products of smaller layers.
 struct LowRankPass {
@@ -39,37 +40,19 @@ struct LowRankPass {
         var candidates = try self.candidates(graph, &refusals)
         if case .ratio = recipe.target { try weigh(&candidates, in: graph) }
         var picks: [Int: Factorization] = [:]
-        // What turns out not to be faster leaves its share to the others.
         while true {
             picks = choose(candidates, of: graph)
-            var slower: Set<Int> = []
-            for candidate in candidates {
-                guard let pick = picks[candidate.index], recipe.onlyFaster else { continue }
-                // Layers of one form and size take the same time.
-                let key = candidate.layer.measuringKey(pick, isInt8: isInt8)
-                let isFaster: Bool
-                if let known = measured[key] {
-                    isFaster = known
-                } else {
-                    isFaster = try self.isFaster(candidate, pick, in: graph)
-                    try measured.add(key, isFaster)
-                }
-                if !isFaster { slower.insert(candidate.index) }
-            }
+            let slower = try slower(candidates, picks, in: graph, &measured)
             guard !slower.isEmpty else { break }
             for index in candidates.indices where slower.contains(candidates[index].index) {
                 guard let pick = picks[candidates[index].index] else { continue }
-                // The same form with more parameters would be no faster either.
+                // The same form with more arithmetic would be no faster either.
                 candidates[index].choices.removeAll { $0.macs >= pick.macs && $0.isSameForm(as: pick) }
                 if candidates[index].choices.isEmpty {
                     refusals["not faster here", default: []].append(candidates[index].layer.node.name)
                 }
             }
             candidates.removeAll { $0.choices.isEmpty }
-            if candidates.isEmpty {
-                picks = [:]
-                break
-            }
         }
         for candidate in candidates where picks[candidate.index] == nil {
             refusals["no rank keeps what was asked for", default: []].append(candidate.layer.node.name)
@@ -99,10 +82,12 @@ struct LowRankPass {
             moments = try ChannelMoments.observe(
                 inputs, of: graph, over: calibration, options: options, progress: { progress($0 / 2) })
         }
+        let gradients = try self.gradients(of: chosen, in: graph)
         var found: [Candidate] = []
         for (place, index) in chosen.enumerated() {
             let node = graph.nodes[index]
-            guard let x = node.inputs.first ?? nil, let layer = LowRankLayer(node, in: graph, moments: moments[x])
+            guard let x = node.inputs.first ?? nil,
+                let layer = LowRankLayer(node, in: graph, moments: moments[x], gradients: gradients[index])
             else { continue }
             let decomposition = LayerDecomposition(layer, method: recipe.method)
             let choices = decomposition.candidates
@@ -114,6 +99,41 @@ struct LowRankPass {
             progress(0.5 + Double(place + 1) / Double(chosen.count) / 4)
         }
         return found
+    }
+
+    /// For each layer the second moments of the gradients of its outputs before their activation; empty where the model has
+    /// operators without a gradient.
+    private func gradients(of layers: [Int], in graph: Graph) throws(CompressError) -> [Int: [Double]] {
+        guard let calibration else { return [:] }
+        var split = graph
+        var values: [Int: ValueID] = [:]
+        split.nodes = []
+        for (index, var node) in graph.nodes.enumerated() {
+            guard layers.contains(index), let bounds = node.op.takeActivation() else {
+                values[index] = node.outputs.first
+                split.nodes.append(node)
+                continue
+            }
+            let output = node.outputs[0]
+            let before = split.add(Value(name: "\(node.name)/before", type: graph[output].type))
+            values[index] = before
+            node.outputs = [before]
+            split.nodes.append(node)
+            split.nodes.append(
+                Node(
+                    name: "\(node.name)/activation", op: .unary(.clip(bounds.low, bounds.high)), inputs: [before],
+                    outputs: [output]))
+        }
+        let samples = try calibration.trainingData(.classes, isRequired: false)
+        let wanted = layers.compactMap { values[$0] }
+        guard
+            let measured = try? OutputSensitivity.measure(
+                wanted, in: split, over: samples, isClassifier: graph.scoresClasses, threads: options.threads,
+                allowedISAs: options.allowedISAs)
+        else { return [:] }
+        var results: [Int: [Double]] = [:]
+        for index in layers { results[index] = values[index].flatMap { measured[$0] } }
+        return results
     }
 
     // MARK: Ranks
@@ -207,20 +227,47 @@ struct LowRankPass {
         }
     }
 
-    private func isFaster(
+    /// The layers whose products must not stand for them, because they were not measured faster. With `ratio`, what counts
+    /// is the sum of all layers, and the worst of them goes.
+    private func slower(
+        _ candidates: [Candidate], _ picks: [Int: Factorization], in graph: Graph, _ measured: inout MeasuredChoices
+    ) throws(CompressError) -> Set<Int> {
+        guard recipe.onlyFaster else { return [] }
+        var times: [Int: TimePair] = [:]
+        for candidate in candidates {
+            guard let pick = picks[candidate.index] else { continue }
+            // Layers of one form and size take the same time.
+            let key = candidate.layer.measuringKey(pick, isInt8: isInt8)
+            if let known = measured[key] {
+                times[candidate.index] = known
+            } else {
+                let pair = try measure(candidate, pick, in: graph)
+                try measured.add(key, pair)
+                times[candidate.index] = pair
+            }
+        }
+        guard case .ratio = recipe.target else { return Set(times.filter { $0.value.ratio >= 1 }.keys) }
+        let sums = times.values.reduce((before: 0.0, after: 0.0)) { ($0.before + $1.before, $0.after + $1.after) }
+        guard sums.after >= sums.before else { return [] }
+        let worst = times.max { ($0.value.ratio, $0.key) < ($1.value.ratio, $1.key) }
+        return worst.map { [$0.key] } ?? []
+    }
+
+    private func measure(
         _ candidate: Candidate, _ pick: Factorization, in graph: Graph
-    ) throws(CompressError) -> Bool {
+    ) throws(CompressError) -> TimePair {
+        // What cannot be measured is not faster.
+        let unknown = TimePair(before: 0, after: 1)
         do {
-            guard let x = candidate.layer.node.inputs.first ?? nil else { return false }
+            guard let x = candidate.layer.node.inputs.first ?? nil else { return unknown }
             var patch = GraphPatch(for: graph)
             let nodes = try LayerFactors(candidate.decomposition, pick.form).nodes(
                 for: candidate.layer, in: graph, input: x, add: { patch.add($0) })
             let values = { (id: ValueID) in patch.value(id, in: graph) }
             guard let whole = try LayerTiming.chain([candidate.layer.node], values: values),
                 let product = try LayerTiming.chain(nodes, values: values)
-            else { return false }
-            let timing = LayerTiming(options: options, isInt8: isInt8)
-            return timing.ratio(whole, product).map { $0 < 1 } ?? false
+            else { return unknown }
+            return LayerTiming(options: options, isInt8: isInt8).measure(whole, product) ?? unknown
         } catch {
             throw CompressError(.recipe, "low_rank: \(error)")
         }
@@ -255,6 +302,23 @@ extension Factorization {
         switch (form, other.form) {
         case (.svd, .svd), (.tucker2, .tucker2), (.spatial, .spatial): true
         default: false
+        }
+    }
+}
+
+extension Op {
+    /// Takes the activation off a layer; its bounds, nil where it has none.
+    fileprivate mutating func takeActivation() -> (low: Float, high: Float)? {
+        switch self {
+        case .conv(var conv) where conv.activation != .none:
+            defer { self = .conv(conv) }
+            let bounds = conv.activation.bounds
+            conv.activation = .none
+            return bounds
+        case .fullyConnected(let activation) where activation != .none:
+            self = .fullyConnected(.none)
+            return activation.bounds
+        default: return nil
         }
     }
 }

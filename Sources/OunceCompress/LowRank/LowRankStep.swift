@@ -10,7 +10,8 @@ extension RecipeRunner {
         let isInt8 = recipe.steps[index...].contains {
             if case .quantize(let quantization) = $0 { quantization.activations == .int8 } else { false }
         }
-        let data = request.calibration ?? request.training
+        // The more samples, the better is known what layers see.
+        let data = [request.calibration, request.training].compactMap { $0 }.max { $0.count < $1.count }
         guard data != nil || lowRank.dataAware != true else {
             throw CompressError(
                 .recipe, "low_rank with data_aware needs samples: give --calibration F.npz, or write data_aware: false")

@@ -1,8 +1,8 @@
 import OunceTrain
 
-/// Which products were measured faster, kept so that a killed run goes on with what it had found.
+/// How long layers and products were measured to take, kept so that a killed run goes on with what it had found.
 struct MeasuredChoices {
-    private var known: [String: Bool] = [:]
+    private var known: [String: TimePair] = [:]
     private let store: CheckpointStore?
     private static let maximumBytes = 1 << 20
 
@@ -13,18 +13,20 @@ struct MeasuredChoices {
         guard let first = lines.first, first == store.key else { return }
         for line in lines.dropFirst() {
             let fields = line.split(separator: "\t")
-            guard fields.count == 2, fields[1] == "1" || fields[1] == "0" else { continue }
-            known[String(fields[0])] = fields[1] == "1"
+            guard fields.count == 3, let before = Double(String(fields[1])), let after = Double(String(fields[2])),
+                before.isFinite, after.isFinite
+            else { continue }
+            known[String(fields[0])] = TimePair(before: before, after: after)
         }
     }
 
-    subscript(key: String) -> Bool? { known[key] }
+    subscript(key: String) -> TimePair? { known[key] }
 
     /// - Throws: `.output` where what was measured cannot be kept.
-    mutating func add(_ key: String, _ isFaster: Bool) throws(CompressError) {
-        known[key] = isFaster
+    mutating func add(_ key: String, _ times: TimePair) throws(CompressError) {
+        known[key] = times
         guard let store else { return }
-        let lines = known.sorted { $0.key < $1.key }.map { "\($0.key)\t\($0.value ? 1 : 0)\n" }
+        let lines = known.sorted { $0.key < $1.key }.map { "\($0.key)\t\($0.value.before)\t\($0.value.after)\n" }
         try CompressError.wrapping(.output) { try store.save(Array((store.key + "\n" + lines.joined()).utf8)) }
     }
 }

@@ -88,7 +88,10 @@ package struct Compressor: Sendable {
         let recipes: [Recipe]
         let isAuto: Bool
         switch request.recipe {
-        case .auto(let all): (recipes, isAuto) = (all, true)
+        case .auto(let all):
+            // Made-up samples are for where there are no real ones.
+            recipes = all.filter { $0.samples == .given || request.calibration == nil }
+            isAuto = true
         case .fixed(let recipe): (recipes, isAuto) = ([recipe], false)
         }
         var candidates: [Candidate] = []

@@ -214,6 +214,8 @@ package final class ChannelImportance {
     package private(set) var scores: [Float]
     package private(set) var samples = 0
     private var sums: [Float]
+    /// Second moments of the gradient where they are wanted.
+    var moments: GradientMoments?
 
     init(_ slot: Slot) {
         self.slot = slot
@@ -225,6 +227,7 @@ package final class ChannelImportance {
     func gather() {
         let (channels, batch) = (scores.count, max(slot.shape.dims.first ?? 1, 1))
         guard slot.needsGradient, slot.hasGradientWriter, channels > 0 else { return }
+        moments?.add(slot)
         let rows = slot.count / channels / batch
         for sample in 0..<batch {
             for c in 0..<channels { sums[c] = 0 }
