@@ -58,9 +58,12 @@ import Testing
                     var prepared = Self.artifact(of: graph)
                     prepared.prepare()
                     prepared.selfChecks = [check]
-                    #expect(try prepared.encoded() == bytes && prepared.byteCount() == bytes.count)
+                    #expect(try prepared.encoded() == bytes)
+                    #expect(try prepared.byteCount() == bytes.count)
                     prepared.graph.name += "!"
-                    #expect(try prepared.byteCount() == prepared.encoded().count && prepared.encoded() != bytes)
+                    let renamed = try prepared.encoded()
+                    #expect(renamed != bytes)
+                    #expect(try prepared.byteCount() == renamed.count)
                 }
             }
         }

@@ -62,15 +62,19 @@ import Testing
         func sign(_ index: Int) -> Double { weights[index] < 0 ? -1 : 1 }
         for row in 0..<3 {
             for o in 0..<5 {
-                let sum = (0..<7).reduce(0.0) { $0 + input[row * 7 + $1] * sign(o * 7 + $1) * Double(sizes[o]) }
+                var sum = 0.0
+                for k in 0..<7 { sum += input[row * 7 + k] * sign(o * 7 + k) * Double(sizes[o]) }
                 #expect(abs(Double(program.heads[0].x[row * 5 + o]) - sum) < 1e-5)
             }
         }
         let dy = c.random.floats(15)
         for (index, value) in dy.enumerated() { program.heads[0].dx[index] = value }
         program.backward()
-        let gradients = (0..<35).map { index in
-            (0..<3).reduce(0.0) { $0 + Double(dy[$1 * 5 + index / 7]) * input[$1 * 7 + index % 7] }
+        var gradients = [Double](repeating: 0, count: 35)
+        for index in 0..<35 {
+            for row in 0..<3 {
+                gradients[index] += Double(dy[row * 5 + index / 7]) * input[row * 7 + index % 7]
+            }
         }
         let own = try #require(program.parameters.first { $0.id == w })
         for index in 0..<35 {
@@ -80,7 +84,8 @@ import Testing
         let factors = try #require(program.parameters.first { $0.quantizes == w })
         #expect(factors.values == [1, 1, 1, 1, 1])
         for (channel, gradient) in factors.gradient.enumerated() {
-            let sum = (channel * 7..<channel * 7 + 7).reduce(0.0) { $0 + gradients[$1] * sign($1) }
+            var sum = 0.0
+            for index in channel * 7..<channel * 7 + 7 { sum += gradients[index] * sign(index) }
             #expect(abs(Double(gradient) - sum * Double(sizes[channel]) / 7.0.squareRoot()) < 1e-5)
         }
     }

@@ -143,6 +143,30 @@ import Testing
         #expect(same.firstLoss < 1e-6)
     }
 
+    /// A network whose scores are thousands learns like one whose scores are tens: the loss has no unit.
+    @Test func distillationOfLargeScores() throws {
+        func gradient(scale: Float) throws -> (loss: Double, gradient: [Float]) {
+            func program(_ seed: UInt64, trains: Bool) throws -> TrainingProgram {
+                var c = GradientCase(seed: seed)
+                let scores = c.random.floats(12).map { $0 * scale }
+                let id = c.graph.addConstant(try #require(Tensor(scores, shape: [4, 3])), name: "scores")
+                c.graph.outputs = [try c.node(.unary(.negate), [id])]
+                return try TrainingProgram(graph: c.graph, options: .init(trainable: trains ? [id] : []))
+            }
+            let (student, teacher) = (try program(1, trains: true), try program(2, trains: false))
+            student.forward()
+            teacher.forward()
+            let (loss, _) = LossHead(loss: .distillation, samples: 4).apply(
+                student, labels: [], targets: nil, teacher: teacher, isClassifier: true, total: 4)
+            student.backward()
+            return (loss, try #require(student.parameters.first).gradient.map { $0 * scale })
+        }
+        let (some, thousands) = (try gradient(scale: 50), try gradient(scale: 5000))
+        #expect(abs(some.loss - thousands.loss) < 1e-4 * some.loss)
+        for (a, b) in zip(some.gradient, thousands.gradient) { #expect(abs(a - b) < 1e-3, "\(a) \(b)") }
+        #expect(try abs(gradient(scale: 1).loss - some.loss) > 0.01 * some.loss)
+    }
+
     /// A graph whose samples would mix in a batch is trained sample by sample, with the same gradients.
     @Test func fallsBackToSingleSamples() throws {
         var graph = Graph(name: "mixing")

@@ -52,16 +52,19 @@ struct LossHead {
                 guard let teacher, index < teacher.heads.count else { continue }
                 let goal = teacher.heads[index]
                 let columns = head.shape.dims.last ?? 1
+                let variance = Self.variance(goal)
                 if isClassifier || program.isSoftmax[index], columns > 1 {
                     let rows = head.count / columns
                     let weight = divergence * Float(samples) / Float(max(rows, 1))
+                    let unit = max(1, variance.squareRoot() / Self.largeScores)
                     for row in 0..<rows {
                         sum +=
                             Double(weight)
-                            * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * weight)
+                            * divergenceOf(
+                                head, goal.x, row * columns, columns, temperature, unit: unit, scale * weight)
                     }
                 }
-                let weight = error / max(Self.variance(goal), 1e-12) / Float(max(width, 1))
+                let weight = error / max(variance, 1e-12) / Float(max(width, 1))
                 sum += Double(weight) * squaredError(head, goal.x, 2 * scale * weight)
             default: continue
             }
@@ -94,10 +97,16 @@ struct LossHead {
         return Double(log - x[label])
     }
 
-    /// Kullback-Leibler divergence of a row at a temperature, times its square.
+    /// A temperature is meant for scores that deviate by some units. Those of a network on raw pixels may be thousands, and
+    /// its softmax says no more than which is the largest: scores of a larger deviation are brought to this one.
+    private static let largeScores: Float = 10
+
+    /// Kullback-Leibler divergence of a row at a temperature, times its square; scores in units of `unit`.
     private func divergenceOf(
-        _ head: Slot, _ goal: UnsafePointer<Float>, _ start: Int, _ width: Int, _ t: Float, _ scale: Float
+        _ head: Slot, _ goal: UnsafePointer<Float>, _ start: Int, _ width: Int, _ temperature: Float, unit: Float,
+        _ scale: Float
     ) -> Double {
+        let t = temperature * unit
         let (x, dx, y) = (head.x + start, head.dx + start, goal + start)
         func logarithm(_ row: UnsafePointer<Float>) -> Float {
             var maximum = -Float.infinity
@@ -112,9 +121,9 @@ struct LossHead {
             let (p, q) = (y[i] / t - other, x[i] / t - own)
             let share = expf(p)
             result += Double(share * (p - q))
-            if head.needsGradient { dx[i] += scale * t * (expf(q) - share) }
+            if head.needsGradient { dx[i] += scale * temperature / unit * (expf(q) - share) }
         }
-        return result * Double(t * t)
+        return result * Double(temperature * temperature)
     }
 
     private func squaredError(_ head: Slot, _ goal: UnsafePointer<Float>, _ scale: Float) -> Double {
