@@ -10,19 +10,21 @@ extension Pruning {
         case .heads: fields = ["what: heads"]
         }
         fields.append("importance: \(importance.rawValue)")
-        if case .pattern = what {} else {
+        if case .pattern = what {
+        } else {
             switch amount {
             case .removed(let share): fields.append("ratio: \(ConfigSnapshot.decimal(share))")
             case .cost(let macs, let time):
                 let parts = [
-                    macs.map { "macs: \(ConfigSnapshot.decimal($0))" }, time.map { "time: \(ConfigSnapshot.decimal($0))" },
+                    macs.map { "macs: \(ConfigSnapshot.decimal($0))" },
+                    time.map { "time: \(ConfigSnapshot.decimal($0))" },
                 ]
                 fields.append("target: {\(parts.compactMap(\.self).joined(separator: ", "))}")
             }
             fields += ["scope: \(scope.rawValue)", "rounds: \(rounds)"]
             if rounds > 1 { fields.append("schedule: \(schedule.rawValue)") }
         }
-        if what.isStructural { fields.append("reconstruct: \(reconstructs)") }
+        fields.append("reconstruct: \(reconstructs)")
         if let fineTuning { fields.append("fine_tune: {\(ConfigSnapshot.fields(fineTuning))}") }
         func patterns(_ patterns: [GlobPattern]) -> String {
             ConfigSnapshot.list(patterns.map { ConfigSnapshot.text($0.text) })

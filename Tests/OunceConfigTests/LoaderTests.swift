@@ -67,14 +67,14 @@ import Testing
         let directory = TemporaryDirectory()
         let path = directory.write("ounce.yaml", settings() + "\nsate: x\n")
         directory.write("p.yaml", "{name: p, cores: 2, memory: auto}\n")
-        directory.write("recipes/int8.yaml", "name: x\nsteps: [prune: {}]\n")
+        directory.write("recipes/int8.yaml", "name: x\nsteps: [binarize: {}]\n")
         let loader = ConfigLoader(shareDirectories: [])
         let expected = [
             "\(path):6:1: unknown key 'sate' in 'settings'; did you mean 'state'? "
                 + "(the keys are profile, recipes, state, models, server, compress or log)",
             "\(directory.path)/p.yaml:1:1: 'device profile' lacks the key 'simd'; add 'simd: …'",
-            "\(directory.path)/recipes/int8.yaml:2:9: the step 'prune' is not applied by this version of Ounce; "
-                + "remove it; this version applies quantize or fine_tune",
+            "\(directory.path)/recipes/int8.yaml:2:9: the step 'binarize' is not applied by this version of Ounce; "
+                + "remove it; this version applies quantize, fine_tune or prune",
         ]
         #expect(failure { () throws(ConfigError) in try loader.load(settingsAt: path) } == expected)
         #expect(loader.check([path]).map(\.description) == expected)

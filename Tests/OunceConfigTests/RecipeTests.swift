@@ -37,12 +37,12 @@ import Testing
         #expect(percentile?.steps == [.quantize(Quantization(calibration: .percentile(99.99)))])
     }
 
-    @Test(arguments: ["prune", "low_rank", "binarize"])
+    @Test(arguments: ["low_rank", "binarize"])
     func saysWhichStepsThisVersionDoesNotApply(step: String) {
         #expect(
             recipe("name: x\nsteps:\n  - \(step): {}\n").errors == [
                 "f:3:5: the step '\(step)' is not applied by this version of Ounce; "
-                    + "remove it; this version applies quantize or fine_tune"
+                    + "remove it; this version applies quantize, fine_tune or prune"
             ])
     }
 
@@ -50,7 +50,7 @@ import Testing
         (
             "quantise: {weights: int8}",
             "f:1:19: unknown step 'quantise'; did you mean 'quantize'? "
-                + "(this version applies quantize or fine_tune)"
+                + "(this version applies quantize, fine_tune or prune)"
         ),
         ("quantize: {weights: int4}", "f:1:39: 'weights' cannot be 'int4'; did you mean 'int8'? (it takes int8)"),
         ("quantize: {activations: int8}", "f:1:29: 'quantize' lacks the key 'weights'; add 'weights: …'"),

@@ -14,7 +14,8 @@ struct ChannelScores {
         taylor: [Int: Double]
     ) throws(CompressError) -> [Int: Double] {
         switch importance {
-        case .l1: return sum(family, family.layersOfWeights) { rows in rows.map { $0.reduce(0) { $0 + abs(Double($1)) } } }
+        case .l1:
+            return sum(family, family.layersOfWeights) { rows in rows.map { $0.reduce(0) { $0 + abs(Double($1)) } } }
         case .l2:
             return sum(family, family.layersOfWeights) { rows in
                 rows.map { $0.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }

@@ -40,11 +40,14 @@ struct ChannelPruner {
         if pruning.what == .heads {
             return CompressError(
                 .recipe,
-                "prune: the model has no attention whose heads could be told apart; 'what: channels' looks at all layers")
+                "prune: the model has no attention whose heads could be told apart; 'what: channels' looks at all layers"
+            )
         }
-        let reasons = Set(coupling.producers.compactMap { use -> String? in
-            coupling.roots(use.constant, use.axis).first.flatMap { coupling.sets.reason($0) }
-        }).sorted().prefix(3)
+        let reasons = Set(
+            coupling.producers.compactMap { use -> String? in
+                coupling.roots(use.constant, use.axis).first.flatMap { coupling.sets.reason($0) }
+            }
+        ).sorted().prefix(3)
         return CompressError(
             .recipe,
             "prune: no layer that the step chooses has channels that could go"
@@ -146,7 +149,7 @@ struct ChannelPruner {
 
     /// How much larger the share of the time may be than that of the multiplications, where only the latter is asked for:
     /// what layers take besides.
-    private static let timeMargin = 0.08
+    private static let timeMargin = 0.1
 
     private func unreachable(_ cost: ChannelCost) -> CompressError {
         CompressError(

@@ -18,7 +18,9 @@ extension ChannelCoupling {
         case .batchNormalization(let axis, _):
             guard let axis = shape(x).normalized(axis: axis) else { return fixAll(node, whole) }
             for id in node.inputs.dropFirst().compactMap({ $0 }) { sets.join(channels(x, axis), channels(id, 0)) }
-            if node.inputs.count > 1, let scale = node.inputs[1] { scales.append(Use(constant: scale, axis: 0, node: index)) }
+            if node.inputs.count > 1, let scale = node.inputs[1] {
+                scales.append(Use(constant: scale, axis: 0, node: index))
+            }
             set(output, channels(x))
         case .softmax(let axis), .cumulativeSum(let axis, _, _), .resample(let axis):
             fixAxes(node, x, [axis], whole)
@@ -124,7 +126,8 @@ extension ChannelCoupling {
         }
         var result: [[Int]] = []
         for axis in 0..<rank - 2 {
-            result.append(broadcast([(a, axis + left.count - rank), (b, axis + right.count - rank)], shape(output)[axis]))
+            result.append(
+                broadcast([(a, axis + left.count - rank), (b, axis + right.count - rank)], shape(output)[axis]))
             if shape(output)[axis] > 1 { heads += result[axis] }
         }
         set(output, result + [left[left.count - 2], right[right.count - 1]])

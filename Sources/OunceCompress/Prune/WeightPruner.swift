@@ -77,7 +77,8 @@ struct WeightPruner {
                 for left in stride(from: start, to: start + layer.segment, by: inputs) {
                     let across = left..<min(left + inputs, start + layer.segment)
                     units.append(
-                        (top..<min(top + outputs, layer.rows)).flatMap { row in across.map { row * layer.columns + $0 } })
+                        (top..<min(top + outputs, layer.rows)).flatMap { row in across.map { row * layer.columns + $0 }
+                        })
                 }
             }
         }
