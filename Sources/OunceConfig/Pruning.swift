@@ -55,7 +55,7 @@ package struct Pruning: Sendable, Hashable {
     package let scope: Scope
     package let rounds: Int
     package let schedule: Schedule
-    /// Whether layers make up for channels that they no longer read. Of no effect on weights that become zero.
+    /// Whether layers make up for what goes, where there are samples.
     package let reconstructs: Bool
     /// After each round; nil: none.
     package let fineTuning: FineTuning?
@@ -110,7 +110,7 @@ package struct Pruning: Sendable, Hashable {
         keys["scope"] = .text(scope.rawValue)
         keys["rounds"] = .integer(rounds)
         keys["schedule"] = .text(schedule.rawValue)
-        if what.isStructural { keys["reconstruct"] = .bool(reconstructs) }
+        keys["reconstruct"] = .bool(reconstructs)
         keys["fine_tune"] = .optional(fineTuning) { $0.canonical }
         keys["seed"] = .integer(seed)
         return .map(keys)

@@ -23,10 +23,6 @@ extension Pruning {
                 "write 'what: channels', or 'importance: l1', 'l2' or 'taylor'")
             return nil
         }
-        if !what.isStructural, fields.has("reconstruct") {
-            fields.report(
-                "reconstruct", "'reconstruct' is for channels and heads that are taken out", "remove 'reconstruct'")
-        }
         let rounds = fields.optional("rounds") { $0.integer(in: 1...64) } ?? 1
         if fields.has("schedule"), rounds == 1 {
             fields.report(

@@ -24,7 +24,7 @@ extension Pruning {
             fields += ["scope: \(scope.rawValue)", "rounds: \(rounds)"]
             if rounds > 1 { fields.append("schedule: \(schedule.rawValue)") }
         }
-        if what.isStructural { fields.append("reconstruct: \(reconstructs)") }
+        fields.append("reconstruct: \(reconstructs)")
         if let fineTuning { fields.append("fine_tune: {\(ConfigSnapshot.fields(fineTuning))}") }
         func patterns(_ patterns: [GlobPattern]) -> String {
             ConfigSnapshot.list(patterns.map { ConfigSnapshot.text($0.text) })

@@ -11,6 +11,8 @@ package final class Trainer {
     package let samplesPerPass: Int
     private let optimizer: Optimizer
     private let quantizers: [ValueID: FakeQuantizer]
+    /// How the run went so far, which a checkpoint keeps too.
+    private let history = TrainBuffer(persistent: RunHistory.byteCount)
 
     /// - Parameters:
     ///   - graph: float, inputs with a first axis of 1 or unknown.
@@ -92,8 +94,7 @@ package final class Trainer {
         }
         let begin = Model.now()
         var (lastSaved, lastShown) = (begin, begin)
-        var recent = RunningMean()
-        var firstLoss: Double?
+        var course = step == 0 ? RunHistory() : RunHistory(in: history)
         let firstStep = step
         while step < total {
             program.zeroGradients()
@@ -115,19 +116,19 @@ package final class Trainer {
                     .diverged, "the gradient is no number after \(step) steps; take a smaller learning_rate")
             }
             step += 1
-            recent.add(loss / Double(batch), Double(correct) / Double(batch))
-            firstLoss = firstLoss ?? loss / Double(batch)
+            course.add(loss / Double(batch), Double(correct) / Double(batch))
             let now = Model.now()
             if now - lastShown > 0.2 || step == total {
                 lastShown = now
                 progress(
                     TrainingProgress(
                         epoch: Double(step * batch) / Double(data.count), epochs: settings.epochs, step: step,
-                        steps: total, loss: recent.loss, accuracy: data.labels.isEmpty ? nil : recent.accuracy,
+                        steps: total, loss: course.loss, accuracy: data.labels.isEmpty ? nil : course.accuracy,
                         secondsLeft: (now - begin) / Double(step - firstStep) * Double(total - step)))
             }
             if let checkpoints, let checkpoint, now - lastSaved > checkpoints.interval || step == total {
                 lastSaved = now
+                course.store(in: history)
                 do {
                     try checkpoints.save(
                         checkpoint.encoded(step: step, optimizerSteps: optimizer.stepCount, buffers: state))
@@ -137,13 +138,13 @@ package final class Trainer {
             }
         }
         return TrainingResult(
-            graph: program.updated(graph), scales: scales, firstLoss: firstLoss ?? .nan, lastLoss: recent.loss,
+            graph: program.updated(graph), scales: scales, firstLoss: course.firstLoss, lastLoss: course.loss,
             steps: total, seconds: Model.now() - begin)
     }
 
     /// Everything that changes from step to step.
     private var state: [TrainBuffer] {
-        program.parameters.map(\.slot.value) + program.statisticBuffers + optimizer.states.flatMap { $0 }
+        program.parameters.map(\.slot.value) + program.statisticBuffers + optimizer.states.flatMap { $0 } + [history]
     }
 
     /// Of quantisers, as far as they have learned.
@@ -198,13 +199,30 @@ extension Trainer {
     }
 }
 
-/// Means that forget.
-private struct RunningMean {
+/// The first loss, and means that forget.
+private struct RunHistory {
+    static let byteCount = 4 * MemoryLayout<Double>.size
+
+    private(set) var firstLoss = Double.nan
     private(set) var loss = 0.0
     private(set) var accuracy = 0.0
     private var count = 0.0
 
+    init() {}
+
+    init(in buffer: TrainBuffer) {
+        func number(_ index: Int) -> Double { buffer.raw.load(fromByteOffset: index * 8, as: Double.self) }
+        (firstLoss, loss, accuracy, count) = (number(0), number(1), number(2), number(3))
+    }
+
+    func store(in buffer: TrainBuffer) {
+        for (index, number) in [firstLoss, loss, accuracy, count].enumerated() {
+            buffer.raw.storeBytes(of: number, toByteOffset: index * 8, as: Double.self)
+        }
+    }
+
     mutating func add(_ loss: Double, _ accuracy: Double) {
+        if count == 0 { firstLoss = loss }
         count = min(count + 1, 20)
         self.loss += (loss - self.loss) / count
         self.accuracy += (accuracy - self.accuracy) / count

@@ -149,7 +149,7 @@ struct ChannelPruner {
 
     /// How much larger the share of the time may be than that of the multiplications, where only the latter is asked for:
     /// what layers take besides.
-    private static let timeMargin = 0.08
+    private static let timeMargin = 0.1
 
     private func unreachable(_ cost: ChannelCost) -> CompressError {
         CompressError(

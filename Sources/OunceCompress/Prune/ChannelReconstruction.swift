@@ -96,17 +96,32 @@ struct ChannelReconstruction {
         return graph
     }
 
-    /// `A` with the least squared error of `x_to ≈ A · x_from`, `[to, from]`; a small ridge keeps it sound. By Cholesky's
-    /// decomposition. nil: the numbers are not finite.
+    /// `A` with the least squared error of `x_to ≈ A · x_from`, `[to, from]`. nil: the numbers are not finite.
     static func leastSquares(_ moments: [Double], _ width: Int, from: [Int], to: [Int]) -> [Double]? {
-        let n = from.count
-        let mean = from.reduce(0) { $0 + moments[$1 * width + $1] } / Double(n)
-        let ridge = 1e-3 * mean + 1e-30
+        guard let factor = Cholesky(moments, width, from) else { return nil }
+        return to.flatMap { target in factor.solve(from.map { moments[target * width + $0] }) }
+    }
+
+    /// The weights of `from` that give `goal`, the products of `x_from` with what is to be made. nil: not finite.
+    static func solve(_ moments: [Double], _ width: Int, _ from: [Int], _ goal: [Double]) -> [Double]? {
+        Cholesky(moments, width, from)?.solve(goal)
+    }
+}
+
+/// The decomposition `L · Lᵀ` of a part of a matrix of products, with a small ridge that keeps it sound.
+private struct Cholesky {
+    private let n: Int
+    private var l: [Double]
+
+    init?(_ moments: [Double], _ width: Int, _ places: [Int]) {
+        n = places.count
+        let mean = places.reduce(0) { $0 + moments[$1 * width + $1] } / Double(n)
         guard mean.isFinite, mean > 0 else { return nil }
-        var l = [Double](repeating: 0, count: n * n)
+        let ridge = 1e-3 * mean
+        l = [Double](repeating: 0, count: n * n)
         for i in 0..<n {
             for j in 0...i {
-                var sum = moments[from[i] * width + from[j]] + (i == j ? ridge : 0)
+                var sum = moments[places[i] * width + places[j]] + (i == j ? ridge : 0)
                 for k in 0..<j { sum -= l[i * n + k] * l[j * n + k] }
                 if i == j {
                     guard sum > 0 else { return nil }
@@ -116,20 +131,19 @@ struct ChannelReconstruction {
                 }
             }
         }
-        var result: [Double] = []
-        for target in to {
-            var y = from.map { moments[target * width + $0] }
-            for i in 0..<n {
-                for k in 0..<i { y[i] -= l[i * n + k] * y[k] }
-                y[i] /= l[i * n + i]
-            }
-            for i in (0..<n).reversed() {
-                for k in (i + 1)..<n { y[i] -= l[k * n + i] * y[k] }
-                y[i] /= l[i * n + i]
-            }
-            result += y
+    }
+
+    func solve(_ goal: [Double]) -> [Double] {
+        var y = goal
+        for i in 0..<n {
+            for k in 0..<i { y[i] -= l[i * n + k] * y[k] }
+            y[i] /= l[i * n + i]
         }
-        return result
+        for i in (0..<n).reversed() {
+            for k in (i + 1)..<n { y[i] -= l[k * n + i] * y[k] }
+            y[i] /= l[i * n + i]
+        }
+        return y
     }
 }
 

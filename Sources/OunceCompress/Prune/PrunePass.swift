@@ -125,7 +125,12 @@ struct PrunePass {
             let result = try WeightPruner(pruning: pruning, graph: graph)
                 .pruned(taylor: measured, share: pruning.progress(after: round))
             zeros = result.zeros
-            let (next, note) = try tuned(result.graph, round, result.masks)
+            var made = result.graph
+            if let data, pruning.reconstructs {
+                made = try WeightReconstruction(data: data, options: options)
+                    .adapted(made, original: graph, masks: result.masks)
+            }
+            let (next, note) = try tuned(made, round, result.masks)
             graph = next
             notes += note
         }
