@@ -31,10 +31,10 @@ package struct FineTuning: Sendable, Hashable {
     package let loss: Loss
     package let optimizer: Optimizer
     /// nil: what suits the optimiser.
-    package let learningRate: Double?
+    package private(set) var learningRate: Double?
     package let schedule: Schedule
     /// Share of the run over which the learning rate rises.
-    package let warmup: Double
+    package private(set) var warmup: Double
     package let batchSize: Int
     package let weightDecay: Double
     /// Largest norm of a gradient; 0: no bound.
@@ -77,6 +77,14 @@ package struct FineTuning: Sendable, Hashable {
 
     /// What the optimiser steps by at the height of the schedule.
     package var rate: Double { learningRate ?? (optimizer == .adamw ? 0.0005 : 0.005) }
+
+    /// With the defaults for training on the grids of a model that computes nearly right as it is.
+    func forGrids(hasWarmup: Bool) -> FineTuning {
+        var copy = self
+        copy.learningRate = learningRate ?? (optimizer == .adamw ? 0.00005 : 0.0005)
+        if !hasWarmup { copy.warmup = 0.1 }
+        return copy
+    }
 
     var canonical: CanonicalValue {
         .map([
