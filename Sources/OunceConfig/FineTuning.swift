@@ -27,14 +27,14 @@ package struct FineTuning: Sendable, Hashable {
         }
     }
 
-    package let epochs: Double
+    package private(set) var epochs: Double
     package let loss: Loss
     package let optimizer: Optimizer
     /// nil: what suits the optimiser.
-    package let learningRate: Double?
+    package private(set) var learningRate: Double?
     package let schedule: Schedule
     /// Share of the run over which the learning rate rises.
-    package let warmup: Double
+    package private(set) var warmup: Double
     package let batchSize: Int
     package let weightDecay: Double
     /// Largest norm of a gradient; 0: no bound.
@@ -80,10 +80,17 @@ package struct FineTuning: Sendable, Hashable {
 
     /// The same for another number of epochs.
     package func lasting(_ epochs: Double) -> FineTuning {
-        FineTuning(
-            epochs: epochs, loss: loss, optimizer: optimizer, learningRate: learningRate, schedule: schedule,
-            warmup: warmup, batchSize: batchSize, weightDecay: weightDecay, clip: clip, temperature: temperature,
-            augmentation: augmentation, seed: seed, layers: layers, freeze: freeze)
+        var copy = self
+        copy.epochs = epochs
+        return copy
+    }
+
+    /// With the defaults for training on the grids of a model that computes nearly right as it is.
+    func forGrids(hasWarmup: Bool) -> FineTuning {
+        var copy = self
+        copy.learningRate = learningRate ?? (optimizer == .adamw ? 0.00005 : 0.0005)
+        if !hasWarmup { copy.warmup = 0.1 }
+        return copy
     }
 
     var canonical: CanonicalValue {

@@ -113,7 +113,9 @@ extension Quantization {
             case .entropy: .entropy
             case .mse, nil: .mse
             }
-        let fineTune = fields.optional("fine_tune") { FineTuning($0) }
+        let fineTune = fields.optional("fine_tune") { field in
+            FineTuning(field)?.forGrids(hasWarmup: field["warmup"] != nil)
+        }
         self.init(
             weights: weights ?? WeightSettings(), activations: activations ?? (isHalf ? .float32 : .int8),
             perChannel: perChannel ?? true, calibration: calibration, layers: selection.layers,

@@ -142,14 +142,13 @@ import Testing
             overrides: [.init(LayerSelection(layers: [GlobPattern("sec*")]), format: .int8)], keepsEnds: false)
         let mixed = try quantized(graph, Quantization(weights: own), data)
         #expect(try distinct(mixed.graph, "second") > 40)
-        for name in ["third", "first", "scores"] {
+        for name in ["third", "scores"] {
             // A factor for each group and three places.
             let numbers = try stored(mixed.graph, name)
-            let row = name == "scores" ? 64 : name == "first" ? 3 : 32
-            for start in stride(from: 0, to: numbers.count, by: min(row, 32)) {
-                let group = Set(numbers[start..<min(start + min(row, 32), numbers.count)].map(abs))
-                #expect(group.subtracting([0]).count <= 1, "\(name)")
-            }
+            let most = stride(from: 0, to: numbers.count, by: 32).map {
+                Set(numbers[$0..<min($0 + 32, numbers.count)].map(abs)).subtracting([0]).count
+            }.max()
+            #expect(most == 1, "\(name)")
         }
     }
 
@@ -253,7 +252,7 @@ import Testing
         #expect(outcome.note?.contains("trained on the grid") == true)
         let (fake, quantizers) = try #require(seen)
         // Every scale was learned; every layer and integer value has one.
-        #expect(quantizers.count == 5 + 7)
+        #expect(quantizers.count == 5 + 8)
         let single = try fake.bound(to: [:])
         let program = try TrainingProgram(
             graph: single, options: TrainingProgram.Options(trainable: [], quantizers: quantizers))
@@ -273,8 +272,9 @@ import Testing
             }
         }
         print("\(kind): int8 against trained \(difference / size), against float \(drift / size)")
-        #expect(difference / size < 2e-5)
-        #expect(difference < 0.3 * drift)
+        // A step of an int8 grid here and there, where sums lie next to the middle between two.
+        #expect(difference / size < 1e-4)
+        #expect(difference < 0.2 * drift)
     }
 
     private func teacher(seed: UInt64) throws(CompressError) -> Graph {
@@ -286,7 +286,7 @@ import Testing
         var graph = try network(seed: 19)
         let id = try #require(graph.nodes[1].inputs[1])
         let weights = try #require(graph[id].constant)
-        graph[id].constant = Tensor(weights.floats().map { $0 < 0 ? -0.05 : 0.05 }, shape: weights.shape)
+        graph[id].constant = Tensor(weights.floats().map { $0 < 0 ? -0.05 : Float(0.05) }, shape: weights.shape)
         let data = try dataset(graph, count: 16, seed: 20)
         let training = QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
             #expect(frozen == [id] && constraints.quantizers[id] == nil)

@@ -24,10 +24,10 @@ import Testing
         #expect(step.activations == .int8)
         #expect(!step.perChannel)
         #expect(step.calibration == .percentile(99.9))
-        #expect(step.covers(layer: "conv2"))
-        #expect(!step.covers(layer: "conv1"))
-        #expect(step.covers(layer: "fc7"))
-        #expect(!step.covers(layer: "fc77"))
+        #expect(step.selection.covers(name: "conv2", kind: nil, parameters: 9))
+        #expect(!step.selection.covers(name: "conv1", kind: nil, parameters: 9))
+        #expect(step.selection.covers(name: "fc7", kind: nil, parameters: 9))
+        #expect(!step.selection.covers(name: "fc77", kind: nil, parameters: 9))
     }
 
     @Test func hasDefaults() throws {

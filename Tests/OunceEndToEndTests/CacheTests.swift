@@ -107,8 +107,11 @@ extension EndToEndTests {
             let model = try daemon.model("vibration")
             let report = try #require(model["report"] as? [String: Any], "\(daemon.story)")
             let candidates = report["candidates"] as? [[String: Any]] ?? []
-            #expect(
-                Set(candidates.compactMap { $0["recipe"] as? String }).isSuperset(of: ["none", "int8", "int8-weights"]))
+            let tried = Set(candidates.compactMap { $0["recipe"] as? String })
+            #expect(tried.isSuperset(of: ["none", "int8", "int8-weights", "tiny", "tiny-trained"]))
+            // What trains is for those who give samples to train with.
+            let trained = candidates.first { $0["recipe"] as? String == "tiny-trained" }
+            #expect((trained?["refusal"] as? String)?.contains("train") == true)
             #expect(report["recipe"] as? String == model["recipe"] as? String)
             let accuracy = ["before", "after"].compactMap { name in
                 ((report[name] as? [String: Any])?["accuracy"] as? [String: Any])?["value"] as? Double

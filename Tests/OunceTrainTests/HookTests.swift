@@ -53,8 +53,9 @@ import Testing
             let members = perChannel ? Array(channel * 7..<channel * 7 + 7) : Array(0..<35)
             let gain = 1 / (Double(members.count) * 7).squareRoot()
             let expected = members.reduce(0.0) { $0 + weightGradient[$1] * grid($1).slope } * gain
-            // Of the factor to the scale at first, relative to it.
-            let relative = expected / Double(scales[channel])
+            // Of the factor to the scale at first, for changes relative to the mean of the scales.
+            let mean = scales.reduce(0.0) { $0 + Double($1) } / Double(scales.count)
+            let relative = expected * Double(scales[channel]) / (mean * mean)
             #expect(abs(Double(gradient) - relative) < 1e-5 * max(1, abs(relative)))
         }
     }
@@ -99,7 +100,8 @@ import Testing
                 let own = (0..<2).reduce(0.0) { $0 + Double(dy[$1 * 3 + channel]) * input[$1 * 8 + index % 8] }
                 return sum + own * grid(index).slope
             }
-            let expected = sum / (8.0 * 7).squareRoot() / Double(scales[channel])
+            let mean = 0.1 / 3
+            let expected = sum / (8.0 * 7).squareRoot() * Double(scales[channel]) / (mean * mean)
             #expect(abs(Double(gradient) - expected) < 1e-4 * max(1, abs(expected)))
         }
     }

@@ -158,6 +158,11 @@ struct Step {
         case .reshape, .transpose, .slice, .pad, .concat:
             return try move(operands.map { try $0?.real ?? operand(0).real }, pad: { $0 })
         case .quantize: return try quantizedCompute()
+        case .quantizeAs(.int16):
+            let scale = affine?.scale ?? 1
+            return NDArray(
+                dtype, x.shape,
+                x.values.map { Double(max(-32768, min(32767, (Float($0) / scale).rounded(.toNearestOrEven)))) })
         case .dequantize: return x
         case .cast(let dtype): return Reference.cast(try operand(0).array, to: dtype)
         case .select:

@@ -123,13 +123,15 @@ final class FakeQuantizationStep: TrainingStep {
 
     override func endBackward() {
         guard let dScale, let sums = slopes?.raw.assumingMemoryBound(to: Double.self) else { return }
-        // The gradient of a scale is brought to the size of those of the weights (section 2.2 of the paper), as is that of
-        // its factor: relative to the scale.
+        // The gradient of a scale is brought to the size of those of the weights (section 2.2 of the paper), and that of its
+        // factor to relative changes, of channels as they are on the average: one whose numbers are next to nothing must
+        // not make the gradient's norm.
         let gain = 1 / (Double(max(outer * inner, 1)) * Double(max(quantizer.high, 1))).squareRoot()
+        let mean = quantizer.scales.reduce(0.0) { $0 + Double($1) } / Double(max(channels, 1))
         dScale.zeroUnlessAccumulating()
         for c in 0..<channels {
             let slope = (0..<parts).reduce(0.0) { $0 + sums[$1 * channels + c] }
-            dScale.dx[c] += Float(slope * gain) / quantizer.scales[c]
+            dScale.dx[c] += Float(slope * gain * Double(quantizer.scales[c]) / (mean * mean))
         }
     }
 }
