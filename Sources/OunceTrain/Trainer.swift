@@ -56,8 +56,7 @@ package final class Trainer {
         }
         for parameter in program.parameters {
             parameter.mask = parameter.id.flatMap { constraints.masks[$0] }
-            parameter.unit = parameter.id.flatMap { constraints.units[$0] } ?? 1
-            parameter.rates = parameter.id.flatMap { constraints.rates[$0] }
+            parameter.units = parameter.id.flatMap { constraints.units[$0] }
         }
         optimizer = Optimizer(
             kind: settings.optimizer, weightDecay: settings.weightDecay, clipNorm: settings.clipNorm,

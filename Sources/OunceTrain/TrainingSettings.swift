@@ -70,16 +70,13 @@ package struct TrainingConstraints {
     package var binaryWeights: [ValueID: BinaryQuantizer] = [:]
     /// For outputs of signs.
     package var signs: [ValueID: SignEstimator] = [:]
-    /// Units of constants where 1 is far from their size: the learning rate is meant in these.
-    package var units: [ValueID: Float] = [:]
-    /// For each index along a constant's first axis a factor to the learning rate of AdamW.
-    package var rates: [ValueID: [Float]]
+    /// Units of constants where 1 is far from their size, one for each index along the first axis or one for all: the learning
+    /// rate is meant in these.
+    package var units: [ValueID: [Float]] = [:]
 
     package init(
-        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:],
-        rates: [ValueID: [Float]] = [:]
+        trainable: Set<ValueID>? = nil, masks: [ValueID: [Float]] = [:], quantizers: [ValueID: FakeQuantizer] = [:]
     ) {
-        self.rates = rates
         self.trainable = trainable
         self.masks = masks
         self.quantizers = quantizers

@@ -64,9 +64,9 @@ struct BinaryTraining {
     /// learned in deviations of what it is added to.
     static func units(
         of graph: Graph, _ data: Dataset, _ options: RuntimeOptions
-    ) throws(CompressError) -> [ValueID: Float] {
+    ) throws(CompressError) -> [ValueID: [Float]] {
         var shifts: [ValueID: ValueID] = [:]
-        var units: [ValueID: Float] = [:]
+        var units: [ValueID: [Float]] = [:]
         for node in graph.nodes {
             switch node.op {
             case .conv, .fullyConnected:
@@ -83,7 +83,7 @@ struct BinaryTraining {
         for (shift, output) in shifts {
             let deviations = (channels[output] ?? []).map { Float($0.deviation) }
             let mean = deviations.reduce(0, +) / Float(max(deviations.count, 1))
-            if mean > 0, mean.isFinite { units[shift] = mean }
+            if mean > 0, mean.isFinite { units[shift] = [mean] }
         }
         return units
     }

@@ -52,22 +52,20 @@ final class Optimizer {
         for (parameter, state) in zip(parameters, states) {
             update.decay = parameter.decays ? weightDecay : 0
             let (w, g) = (parameter.slot.x, parameter.slot.dx)
-            // In a unit u the gradient is u times as large, and so is a step of 1 in terms of the parameter.
-            let ownRate = rate * parameter.unit * (isScaleFree ? 1 : parameter.unit)
-            update.rate = ownRate
-            switch kind {
-            case .sgd(let momentum, let nesterov):
-                (update.momentum, update.nesterov) = (momentum, nesterov ? 1 : 0)
-                kernels.c.pointee.sgd(w, g, state[0].floats, Int64(parameter.count), &update)
-            case .adamW(let beta1, let beta2, let epsilon):
-                (update.beta1, update.beta2, update.epsilon) = (beta1, beta2, epsilon)
-                update.correction1 = 1 - Self.power(beta1, stepCount)
-                update.correction2 = 1 - Self.power(beta2, stepCount)
-                let rates = parameter.rates ?? [1]
-                let row = parameter.count / max(rates.count, 1)
-                for (index, factor) in rates.enumerated() {
-                    let start = index * row
-                    update.rate = ownRate * factor
+            let units = parameter.units ?? [1]
+            let row = parameter.count / max(units.count, 1)
+            for (index, unit) in units.enumerated() {
+                // In a unit u the gradient is u times as large, and so is a step of 1 in terms of the parameter.
+                update.rate = rate * unit * (isScaleFree ? 1 : unit)
+                let start = index * row
+                switch kind {
+                case .sgd(let momentum, let nesterov):
+                    (update.momentum, update.nesterov) = (momentum, nesterov ? 1 : 0)
+                    kernels.c.pointee.sgd(w + start, g + start, state[0].floats + start, Int64(row), &update)
+                case .adamW(let beta1, let beta2, let epsilon):
+                    (update.beta1, update.beta2, update.epsilon) = (beta1, beta2, epsilon)
+                    update.correction1 = 1 - Self.power(beta1, stepCount)
+                    update.correction2 = 1 - Self.power(beta2, stepCount)
                     kernels.c.pointee.adamw(
                         w + start, g + start, state[0].floats + start, state[1].floats + start, Int64(row), &update)
                 }

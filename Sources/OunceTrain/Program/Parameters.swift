@@ -56,10 +56,9 @@ package final class TrainingParameter {
     package let decays: Bool
     /// Multiplied into the weights after every step; nil: nothing is masked.
     package var mask: [Float]?
-    /// Its unit: steps of the optimiser are what they would be for the parameter in this unit.
-    package var unit: Float = 1
-    /// Factors to the learning rate along the first axis, for optimisers whose steps do not follow the size of gradients.
-    package var rates: [Float]?
+    /// Steps of the optimiser are what they would be for the parameter in these units, one for each index along the first
+    /// axis or one for all; nil: 1.
+    package var units: [Float]?
 
     init(name: String, id: ValueID?, quantizes: ValueID? = nil, slot: Slot) {
         self.name = name
