@@ -106,7 +106,7 @@ import Testing
             let settings = TrainingSettings(
                 loss: .mse, optimizer: kind, learningRate: 0.01, schedule: Schedule(.constant), epochs: 3, batchSize: 1)
             var constraints = TrainingConstraints(trainable: [w])
-            constraints.units = [w: 1 / unit]
+            constraints.units = [w: [1 / unit]]
             let data = try TrainingData(
                 inputs: [try #require(c.graph[x].constant)], targets: Tensor([7] as [Float], shape: [1, 1]))
             let result = try Trainer(graph: c.graph, settings: settings, constraints: constraints, sampleCount: 1).run(

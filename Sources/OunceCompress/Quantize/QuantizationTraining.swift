@@ -86,7 +86,7 @@ package struct QuantizationTraining {
         return (0..<outputs).map { channel in
             let squares = values[(channel * width)..<((channel + 1) * width)].reduce(0.0) { $0 + Double($1 * $1) }
             let size = Float((squares / Double(max(width, 1))).squareRoot()) / usualSize
-            return size.isFinite && size > 0 ? size : 1
+            return size.isFinite ? size : 1
         }
     }
 
