@@ -231,7 +231,7 @@ import Testing
 
     @Test func noisyCopiesHaveTheNoiseAskedFor() throws {
         let graph = try graph([-1, 4], .fullyConnected(.none), weights: Samples.floats([2, 4]), bias: nil)
-        let rows = (0..<100).flatMap { row in [Float(row), 5, row % 2 == 0 ? 1 : -1, 0] }
+        let rows = (0..<100).flatMap { row -> [Float] in [Float(row), 5, row % 2 == 0 ? 1 : -1, 0] }
         let data = try Samples.dataset([("x", try Samples.tensor(rows, [100, 4]))], for: graph)
         let more = try data.withNoisyCopies(wanted: 1024, share: 0.5)
         #expect(more.count == 1000)
