@@ -2,14 +2,15 @@ import OunceGraph
 import OunceRuntime
 
 extension Dataset {
-    /// These samples and, behind them, copies with noise: few samples lie in few directions, and what is made for nothing but
-    /// them fits others badly. As it is where there are many, or samples differ in shape or are sequences.
+    /// These samples and, behind them, copies with noise, as often with its negative, so that means stay: few samples lie in
+    /// few directions, and what is made for nothing but them fits others badly. As it is where there are many, or samples
+    /// differ in shape or are sequences.
     ///
     /// - Parameters:
-    ///   - wanted: about so many samples; at most nine copies of each.
+    ///   - wanted: about so many samples; at most eight copies of each.
     ///   - share: of the noise, in parts of each element's deviation over the samples.
     func withNoisyCopies(wanted: Int, share: Double) throws(CompressError) -> Dataset {
-        let copies = min(9, wanted / max(count, 1) - 1)
+        let copies = min(8, wanted / max(count, 1) - 1) & ~1
         guard copies > 0, count > 1, windows == 1 else { return self }
         var samples: [[Tensor]] = []
         for index in 0..<count { samples.append(try sample(index)) }
@@ -29,9 +30,11 @@ extension Dataset {
                     UnsafeMutableRawBufferPointer(rebasing: target[start..<start + size])
                         .copyMemory(from: source.bytes)
                     guard index >= count, !deviations.isEmpty else { continue }
-                    var noise = GaussianNoise(seed: UInt64(index &* 64 &+ place))
+                    let pair = (index / count - 1) / 2
+                    let factor = (index / count) % 2 == 0 ? -share : share
+                    var noise = GaussianNoise(seed: UInt64((pair * count + index % count) &* 64 &+ place))
                     for (element, value) in source.floats().enumerated() where deviations[element] > 0 {
-                        let noisy = value + Float(share * deviations[element] * noise.next())
+                        let noisy = value + Float(factor * deviations[element] * noise.next())
                         target.storeBytes(of: noisy, toByteOffset: start + 4 * element, as: Float.self)
                     }
                 }
