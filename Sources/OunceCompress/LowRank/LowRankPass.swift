@@ -15,6 +15,8 @@ struct LowRankPass {
 
     /// Samples that tell what the loss of a layer does to the model.
     private static let probeSamples = 32
+    /// Of a matrix, the smaller one: decomposing takes time with its third power, a minute here.
+    private static let largestSide = 2048
     /// What covariances are taken from, noisy copies included.
     private static let wantedSamples = 1024
     /// Of the copies.
@@ -94,6 +96,10 @@ struct LowRankPass {
             guard let x = node.inputs.first ?? nil,
                 let layer = LowRankLayer(node, in: graph, moments: moments[x], gradients: gradients[index])
             else { continue }
+            guard min(layer.outputs, layer.inputs) <= Self.largestSide else {
+                refusals["too large to decompose", default: []].append(node.name)
+                continue
+            }
             let decomposition = LayerDecomposition(layer, method: recipe.method)
             let choices = decomposition.candidates
             if choices.isEmpty {
