@@ -2,6 +2,7 @@ import OunceConfig
 import OunceGraph
 import OunceRuntime
 import OunceTestSupport
+import OunceTrain
 import Testing
 
 @testable import OunceCompress
@@ -207,5 +208,42 @@ import Testing
         }
         // Directions that samples do not have are allowed for, and smaller.
         #expect((deviations.max() ?? 0) < 2 * (deviations.prefix(4).min() ?? 0), "\(deviations)")
+    }
+
+    @Test func measurementsSurviveAKill() throws {
+        let kept = Kept()
+        func store(_ key: String) -> CheckpointStore {
+            CheckpointStore(key: key, load: { kept.bytes }, save: { kept.bytes = $0 })
+        }
+        var choices = MeasuredChoices(store("a"))
+        try choices.add("float32 conv k[3, 3]", TimePair(before: 1, after: 0.25))
+        let again = MeasuredChoices(store("a"))
+        #expect(again["float32 conv k[3, 3]"]?.after == 0.25)
+        #expect(again["other"] == nil)
+        #expect(MeasuredChoices(store("b"))["float32 conv k[3, 3]"] == nil)
+        kept.bytes = Array("a\nx\t1\ty\t2\nx\tnan\t1\n\u{FFFD}\n".utf8)
+        #expect(MeasuredChoices(store("a"))["x"] == nil)
+    }
+
+    private final class Kept {
+        var bytes: [UInt8]?
+    }
+
+    @Test func noisyCopiesHaveTheNoiseAskedFor() throws {
+        let graph = try graph([-1, 4], .fullyConnected(.none), weights: Samples.floats([2, 4]), bias: nil)
+        let rows = (0..<100).flatMap { row -> [Float] in [Float(row), 5, row % 2 == 0 ? 1 : -1, 0] }
+        let data = try Samples.dataset([("x", try Samples.tensor(rows, [100, 4]))], for: graph)
+        let more = try data.withNoisyCopies(wanted: 1024, share: 0.5)
+        #expect(more.count == 900)
+        var squares = [Double](repeating: 0, count: 4)
+        for index in 0..<900 {
+            let (x, y) = (try more.sample(index)[0].doubles(), try data.sample(index % 100)[0].doubles())
+            if index < 100 { #expect(x == y) }
+            for element in 0..<4 { squares[element] += (x[element] - y[element]) * (x[element] - y[element]) / 800 }
+        }
+        #expect(squares[1] == 0 && squares[3] == 0)
+        #expect(abs(squares[2].squareRoot() - 0.5) < 0.05)
+        #expect(abs(squares[0].squareRoot() - 0.5 * 28.87) < 1.5)
+        #expect(try data.withNoisyCopies(wanted: 100, share: 0.5).count == 100)
     }
 }

@@ -9,7 +9,7 @@ package struct Dataset: Sendable {
     package let windows: Int
     /// In the order of the model's inputs; `[count, …]`.
     private let arrays: [Tensor]
-    private let inputs: [TensorInfo]
+    let inputs: [TensorInfo]
     /// The array `labels`, its first axis the samples.
     package let labels: Tensor?
     /// SHA-256 of the file.

@@ -7,7 +7,7 @@ struct ChannelMoments: Sendable {
     static let maximumChannels = 2048
     /// Rows of a value that are looked at, over all samples.
     private static let maximumRows = 1 << 15
-    private static let maximumSamples = 512
+    private static let maximumSamples = 1024
 
     let channels: Int
     private var sums: [Double]

@@ -15,6 +15,12 @@ struct LowRankPass {
 
     /// Samples that tell what the loss of a layer does to the model.
     private static let probeSamples = 32
+    /// Of a matrix, the smaller one: decomposing takes time with its third power, a minute here.
+    private static let largestSide = 2048
+    /// What covariances are taken from, noisy copies included.
+    private static let wantedSamples = 1024
+    /// Of the copies.
+    private static let noise = 0.3
 
     /// A layer and what may become of it.
     private struct Candidate {
@@ -79,8 +85,9 @@ struct LowRankPass {
         var moments: [ValueID: ChannelMoments] = [:]
         if let calibration {
             let inputs = Set(chosen.compactMap { graph.nodes[$0].inputs.first ?? nil })
+            let samples = try calibration.withNoisyCopies(wanted: Self.wantedSamples, share: Self.noise)
             moments = try ChannelMoments.observe(
-                inputs, of: graph, over: calibration, options: options, progress: { progress($0 / 2) })
+                inputs, of: graph, over: samples, options: options, progress: { progress($0 / 2) })
         }
         let gradients = try self.gradients(of: chosen, in: graph)
         var found: [Candidate] = []
@@ -89,6 +96,10 @@ struct LowRankPass {
             guard let x = node.inputs.first ?? nil,
                 let layer = LowRankLayer(node, in: graph, moments: moments[x], gradients: gradients[index])
             else { continue }
+            guard min(layer.outputs, layer.inputs) <= Self.largestSide else {
+                refusals["too large to decompose", default: []].append(node.name)
+                continue
+            }
             let decomposition = LayerDecomposition(layer, method: recipe.method)
             let choices = decomposition.candidates
             if choices.isEmpty {
