@@ -43,7 +43,7 @@ package struct QuantizePass {
         let rounded = float.filter { !entrance.contains($0) || weightCount(calibrator.graph, $0) > large }
         let (graph, _) = withInt8Weights(calibrator.graph, layers: rounded)
         let plan = QuantizePlan(graph, recipe, float: float)
-        guard !plan.entryLayers.isEmpty else { throw nothingToDo }
+        guard plan.nodes.contains(where: { QuantizePlan.isLayer(graph.nodes[$0]) }) else { throw nothingToDo }
         let statistics = try calibrator.observe(plan.watched)
         var builder = QuantizedGraphBuilder(
             graph, statistics: statistics, recipe: recipe, signed: plan.signed.limited(to: plan.int8Values, graph))
