@@ -28,8 +28,8 @@ package struct Binarization: Sendable, Hashable {
     package let isProgressive: Bool
     package let fineTuning: FineTuning
 
-    /// Signs want longer training, and steps that carry weights over zero.
-    package static let usualTraining = FineTuning(epochs: 40, learningRate: 0.005)
+    /// Signs want longer training than usual, steps that carry weights over zero, and soft scores.
+    package static let usualTraining = FineTuning(epochs: 40, learningRate: 0.003, temperature: 6)
 
     package init(
         selection: LayerSelection = .all, keepsEnds: Bool = true, activations: Activations = .binary,

@@ -53,7 +53,7 @@ OUNCE_INLINE uint32_t xnor_inputs(const uint8_t *mask, const conv_shape *s) {
 }
 
 // Counts the bits of a segment's last word, where it is not whole, or of all its other words.
-#define COUNT_WORD(counted, inside)                                                                                     \
+#define COUNT_WORD(counted, inside)                                                                            \
     {                                                                                                          \
         __m512i weights[TILE_PANELS];                                                                          \
         OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                        \
@@ -63,7 +63,7 @@ OUNCE_INLINE uint32_t xnor_inputs(const uint8_t *mask, const conv_shape *s) {
             const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));                                  \
             const uint32_t bits = LOAD(uint32_t, x[m] + k + plane) & (inside);                                 \
             const __m512i mask = _mm512_set1_epi32((int32_t)bits);                                             \
-            if (masked && !(counted)) count[m] += (uint32_t)__builtin_popcount(bits);                                        \
+            if (masked && !(counted)) count[m] += (uint32_t)__builtin_popcount(bits);                          \
             OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                    \
                 /* (weights ^ signs) & mask */                                                                 \
                 const __m512i differing = _mm512_ternarylogic_epi32(weights[n], signs, mask, 0x28);            \

@@ -20,7 +20,8 @@ struct ActivationGrids {
         for index in plan.nodes.sorted() {
             let node = graph.nodes[index]
             guard let output = node.outputs.first else { continue }
-            let inputs = QuantizePlan.isLayer(node) ? Array(node.inputs.prefix(1)) : node.inputs
+            let hasOneValue = QuantizePlan.isLayer(node) || signed.thresholds[output] != nil
+            let inputs = hasOneValue ? Array(node.inputs.prefix(1)) : node.inputs
             for case let id? in inputs where grids[id] == nil { round(id, recipe, statistics) }
             if QuantizePlan.keepsGrid(node.op), let x = node.inputs.first ?? nil {
                 grids[output] = grids[x]

@@ -77,7 +77,7 @@ package struct QuantizePass {
             formats[$0] != nil && (!entrance.contains($0) || weightCount(graph, $0) > large)
         }.sorted()
         let plan = QuantizePlan(graph, recipe, float: float)
-        guard !plan.entryLayers.isEmpty else { throw nothingToDo }
+        guard plan.nodes.contains(where: { QuantizePlan.isLayer(graph.nodes[$0]) }) else { throw nothingToDo }
         let signed = plan.signed.limited(to: plan.int8Values, graph)
         let layers = plan.nodes.filter { QuantizePlan.isLayer(graph.nodes[$0]) }.sorted()
         var rounder = WeightRounder(recipe: recipe, formats: formats, calibrator: calibrator)

@@ -33,6 +33,10 @@ struct QuantizePlan {
                     entryLayers.append(index)
                 }
                 watched.insert(output)
+            case .unary, .binary(.subtract, .none):
+                // Signs of what is float are taken of its int8 form.
+                if let x = node.inputs.first ?? nil, !int8Values.contains(x) { watched.insert(x) }
+                watched.insert(output)
             case .pool(let pool) where pool.kind == .max: break
             case .reshape, .transpose, .slice, .pad: break
             default: watched.insert(output)
@@ -68,6 +72,7 @@ struct QuantizePlan {
                 inputs.dropFirst(2).allSatisfy({ graph[$0].constant?.dtype == .float32 })
             else { return false }
             return recipe.selection.covers(node, in: graph)
+        case .unary where signed.forLayers.contains(node.outputs[0]): return true
         case .pool, .reshape, .transpose, .slice, .concat, .unary: return available
         case .pad(_, _, let value): return available && value == 0
         case .reduce(let reduction, let axes, _):
@@ -76,7 +81,7 @@ struct QuantizePlan {
             return available && reduction == .mean
                 && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
         case .binary(.subtract, .none) where signed.thresholds[node.outputs[0]] != nil:
-            return int8Values.contains(inputs[0])
+            return true
         case .binary(let op, _):
             return available && (op == .add || op == .subtract) && graph[inputs[0]].shape == graph[inputs[1]].shape
         default: return false

@@ -10,11 +10,19 @@ struct SignedValues {
     /// Outputs of subtractions of a constant for each channel, where nothing but the signs is read; and the constants.
     private(set) var thresholds: [ValueID: [Float]] = [:]
 
+    /// Signs that nothing but layers read.
+    private(set) var forLayers: Set<ValueID> = []
+
     init(_ graph: Graph) {
         let consumers = graph.consumers()
         for node in graph.nodes {
             guard let output = node.outputs.first, let x = node.inputs.first ?? nil else { continue }
-            if SignInsertion.isSign(node) { signs.insert(output) }
+            if SignInsertion.isSign(node) {
+                signs.insert(output)
+                let readers = consumers[output] ?? []
+                let isForLayers = !readers.isEmpty && readers.allSatisfy { QuantizePlan.isLayer(graph.nodes[$0]) }
+                if isForLayers, !graph.outputs.contains(output) { forLayers.insert(output) }
+            }
             if QuantizePlan.keepsGrid(node.op), signs.contains(x) { signs.insert(output) }
         }
         /// Values of which only the sign is read.
