@@ -27,6 +27,17 @@ package struct Recipe: Sendable, Hashable {
             })
     }
 
+    /// Whether a step trains weights, which takes minutes and samples to learn from.
+    package var trains: Bool {
+        steps.contains { step in
+            switch step {
+            case .quantize: false
+            case .fineTune: true
+            case .prune(let pruning): pruning.fineTuning != nil
+            }
+        }
+    }
+
     var canonical: CanonicalValue {
         .map(["name": .text(name), "steps": .list(steps.map(\.canonical))])
     }

@@ -39,16 +39,13 @@ struct FineTunePass {
                 constraints: constraints, sampleCount: samples.count)
             let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
-            if let judge, let before, try trainer.loss(judge) >= before {
-                return (
-                    graph,
-                    "the weights stay as they were: training did not bring them nearer to the original model on "
-                        + "\(judge.count) samples kept apart"
-                )
-            }
             let note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
+            if let judge, let before, try trainer.loss(judge) >= before {
+                let reason = "; the weights stay as they were: on \(judge.count) samples kept apart they came no nearer"
+                return (graph, note + reason)
+            }
             return (result.graph, note)
         } catch {
             throw CompressError(error.code == .data ? .data : .recipe, "fine_tune: \(error.message)")

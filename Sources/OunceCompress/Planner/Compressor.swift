@@ -87,7 +87,8 @@ package struct Compressor: Sendable {
         let recipes: [Recipe]
         let isAuto: Bool
         switch request.recipe {
-        case .auto(let all): (recipes, isAuto) = (all, true)
+        // Training is not started without samples that were given for it.
+        case .auto(let all): (recipes, isAuto) = (request.training == nil ? all.filter { !$0.trains } : all, true)
         case .fixed(let recipe): (recipes, isAuto) = ([recipe], false)
         }
         var candidates: [Candidate] = []

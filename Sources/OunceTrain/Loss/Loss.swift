@@ -9,7 +9,8 @@ package enum Loss: Sendable, Hashable {
     /// autoencoder).
     case mse
     /// Agreement with a teacher that sees the same inputs; needs no labels. For heads that are classifiers the
-    /// Kullback-Leibler divergence of the softmax at `temperature` times its square (arXiv 1503.02531), and for every head
+    /// Kullback-Leibler divergence of the softmax at `temperature`, or at the deviation of the teacher's scores where that
+    /// is more, times the square of `temperature` (arXiv 1503.02531), and for every head
     /// the squared error relative to the teacher's variance, with these weights.
     case distill(temperature: Float, divergence: Float, error: Float)
 
@@ -52,16 +53,20 @@ struct LossHead {
                 guard let teacher, index < teacher.heads.count else { continue }
                 let goal = teacher.heads[index]
                 let columns = head.shape.dims.last ?? 1
+                let variance = max(Self.variance(goal), 1e-12)
                 if isClassifier || program.isSoftmax[index], columns > 1 {
                     let rows = head.count / columns
-                    let weight = divergence * Float(samples) / Float(max(rows, 1))
+                    // Where scores are large, one that is off by little would outweigh all others.
+                    let heat = max(temperature, variance.squareRoot())
+                    let share = temperature / heat
+                    let weight = divergence * share * share * Float(samples) / Float(max(rows, 1))
                     for row in 0..<rows {
                         sum +=
                             Double(weight)
-                            * divergenceOf(head, goal.x, row * columns, columns, temperature, scale * weight)
+                            * divergenceOf(head, goal.x, row * columns, columns, heat, scale * weight)
                     }
                 }
-                let weight = error / max(Self.variance(goal), 1e-12) / Float(max(width, 1))
+                let weight = error / variance / Float(max(width, 1))
                 sum += Double(weight) * squaredError(head, goal.x, 2 * scale * weight)
             default: continue
             }
