@@ -36,6 +36,17 @@ package struct Recipe: Sendable, Hashable {
             })
     }
 
+    /// Whether a step trains weights, which takes minutes and samples to learn from.
+    package var trains: Bool {
+        steps.contains { step in
+            switch step {
+            case .quantize: false
+            case .fineTune: true
+            case .prune(let pruning): pruning.fineTuning != nil
+            }
+        }
+    }
+
     var canonical: CanonicalValue {
         var keys: [String: CanonicalValue] = ["name": .text(name), "steps": .list(steps.map(\.canonical))]
         // Artifacts of recipes without the key keep their hashes.

@@ -106,7 +106,7 @@ import Testing
 
     @Test func smallerGraphsComputeTheSameAsZeros() throws {
         var (cuts, vanished) = (0, 0)
-        for seed in 1...40 as ClosedRange<UInt64> {
+        for seed in 1...12 as ClosedRange<UInt64> {
             var random = RandomSource(seed: seed)
             let graph = try randomNetwork(&random)
             let coupling = try ChannelCoupling(graph)
@@ -126,8 +126,8 @@ import Testing
                 if coupling.branchEnds(of: family) != nil { vanished += 1 }
             }
         }
-        print("seeds 1 to 40: \(cuts) families cut, \(vanished) of them a branch's")
-        #expect(cuts > 100)
+        print("seeds 1 to 12: \(cuts) families cut, \(vanished) of them a branch's")
+        #expect(cuts > 30)
     }
 
     /// Option A shortcuts (slices and paddings of channels), as in ResNets for CIFAR.
@@ -242,9 +242,10 @@ import Testing
         let smaller = try coupling.removing(removed, from: graph)
         let input = random.tensor([4, 1, 3])
         // With all its weights zero a unit's h stays zero: its cell input is tanh(0).
-        expectSame(
-            try Interpreter().run(smaller, [input]),
-            try Interpreter().run(zeroed(graph, coupling, removed), [input]), "lstm")
+        func run(_ graph: Graph) throws -> [NDArray] {
+            try Model(graph: graph, options: RuntimeOptions()).run([input]).map { NDArray($0) }
+        }
+        expectSame(try run(smaller), try run(zeroed(graph, coupling, removed)), "lstm")
     }
 
     @Test func whatNeedsAllChannelsStays() throws {

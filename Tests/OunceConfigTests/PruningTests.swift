@@ -66,7 +66,6 @@ import Testing
     func readsBackTheSame(settings: String) throws {
         let original = try #require(recipe("name: x\nsteps:\n  - prune: {\(settings)}\n").value)
         let again = try #require(recipe(ConfigSnapshot.yaml(original)).value)
-        #expect(again == original)
         #expect(again.canonicalHash == original.canonicalHash)
     }
 }

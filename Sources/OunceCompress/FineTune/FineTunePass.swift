@@ -53,18 +53,15 @@ struct FineTunePass {
             let untrained = trainer.scales
             let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
-            if let judge, let before, try trainer.loss(judge) >= before {
-                var unchanged = result
-                (unchanged.graph, unchanged.scales) = (graph, untrained)
-                return (
-                    unchanged,
-                    "the weights stay as they were: training did not bring them nearer to the original model on "
-                        + "\(judge.count) samples kept apart"
-                )
-            }
             let note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
+            if let judge, let before, try trainer.loss(judge) >= before {
+                var unchanged = result
+                (unchanged.graph, unchanged.scales) = (graph, untrained)
+                let reason = "; the weights stay as they were: on \(judge.count) samples kept apart they came no nearer"
+                return (unchanged, note + reason)
+            }
             return (result, note)
         } catch {
             throw CompressError(error.code == .data ? .data : .recipe, "fine_tune: \(error.message)")

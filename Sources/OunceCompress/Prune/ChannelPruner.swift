@@ -141,15 +141,20 @@ struct ChannelPruner {
     private func isReached(_ cost: ChannelCost, _ share: Double) -> Bool {
         guard case .cost(let macs, let time) = pruning.amount else { return true }
         func stays(_ goal: Double) -> Double { 1 - (1 - goal) * share }
-        // Fewer multiplications are no end in themselves: the time is to fall with them.
-        let timeGoal = time ?? macs.map { min(1, $0 + Self.timeMargin) } ?? 1
-        return Double(cost.macs) <= Double(start.cost.macs) * stays(macs ?? 1)
-            && cost.time <= start.cost.time * stays(timeGoal)
+        let (macsLeft, timeLeft) = (
+            Double(cost.macs) / Double(max(start.cost.macs, 1)), cost.time / max(start.cost.time, 1)
+        )
+        if let time { return timeLeft <= stays(time) && macsLeft <= stays(macs ?? 1) }
+        guard let macs, macsLeft <= stays(macs) else { return false }
+        // Fewer multiplications are no end in themselves: the time is to fall with them, within reason.
+        return timeLeft <= stays(min(1, macs + Self.timeMargin)) || macsLeft <= stays(macs * Self.leastShare)
     }
 
     /// How much larger the share of the time may be than that of the multiplications, where only the latter is asked for:
     /// what layers take besides.
     private static let timeMargin = 0.1
+    /// How far below the share of multiplications that was asked for one may go for that.
+    private static let leastShare = 0.9
 
     private func unreachable(_ cost: ChannelCost) -> CompressError {
         CompressError(

@@ -18,10 +18,28 @@ struct WeightPruner {
     }
 
     /// - Throws: `.recipe` where no layer fits.
+    ///
+    /// Blocks are for layers in which kernels skip them, where there are such layers and the recipe names no others.
     private func layers() throws(CompressError) -> [Layer] {
+        let isFree = pruning.selection.layers == nil && pruning.selection.kinds == nil
+        if isFree, case .blocks = pruning.what {
+            let fast = try? layers { self.positions($0) >= Self.fewestPositions }
+            if let fast { return fast }
+        }
+        return try layers { _ in true }
+    }
+
+    /// Below this many output positions no sparse kernel takes a layer.
+    private static let fewestPositions = 8
+
+    private func positions(_ node: Node) -> Int {
+        node.outputs.first.map { graph[$0].shape.dims.dropLast().reduce(1) { $0 * max($1, 1) } } ?? 0
+    }
+
+    private func layers(_ isWanted: (Node) -> Bool) throws(CompressError) -> [Layer] {
         var layers: [Layer] = []
         var known: Set<ValueID> = []
-        for node in graph.nodes where pruning.selection.covers(node, in: graph) {
+        for node in graph.nodes where pruning.selection.covers(node, in: graph) && isWanted(node) {
             for place in Self.weightInputs(of: node) where place < node.inputs.count {
                 guard let id = node.inputs[place], let constant = graph[id].constant, constant.dtype == .float32,
                     constant.shape.rank >= 2, constant.count > 0, known.insert(id).inserted

@@ -9,7 +9,8 @@ package enum Loss: Sendable, Hashable {
     /// autoencoder).
     case mse
     /// Agreement with a teacher that sees the same inputs; needs no labels. For heads that are classifiers the
-    /// Kullback-Leibler divergence of the softmax at `temperature` times its square (arXiv 1503.02531), and for every head
+    /// Kullback-Leibler divergence of the softmax at `temperature`, or at the deviation of the teacher's scores where that
+    /// is more, times the square of `temperature` (arXiv 1503.02531), and for every head
     /// the squared error relative to the teacher's variance, with these weights.
     case distill(temperature: Float, divergence: Float, error: Float)
 
