@@ -44,7 +44,7 @@ package final class TensorStorage: @unchecked Sendable {
 
     /// Bytes that `make` writes whenever they are read; what it reads is kept by itself.
     ///
-    /// - Parameter unit: a divisor of `byteCount`; no smaller piece is made.
+    /// - Parameter unit: pieces begin at multiples of it and end there or at the end.
     package init(byteCount: Int, unit: Int, deferring make: @escaping Maker) {
         self.byteCount = byteCount
         self.unit = max(unit, 1)

@@ -1,5 +1,6 @@
 import Crypto
 import Glibc
+import OunceRuntime
 import OunceSystem
 import Synchronization
 
@@ -80,8 +81,4 @@ final class FileHasher: Sendable {
         for part in parts { hash.update(data: Array("\(part.utf8.count):\(part)".utf8)) }
         return hexadecimal(hash.finalize())
     }
-}
-
-private func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

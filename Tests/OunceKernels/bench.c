@@ -68,8 +68,8 @@ static void run_shape(const shape *sh, int is_float) {
 static void run_family(ounce_family family) {
     step *s = make_step(family);
     while (s->out_bytes < 3000 || s->out_bytes > 20000) free_step(s), s = make_step(family);
-    char *in[2], *out = aligned(s->out_bytes);
-    for (int i = 0; i < 2; i++) {
+    char *in[4], *out = aligned(s->out_bytes);
+    for (int i = 0; i < 4; i++) {
         in[i] = aligned(s->in_bytes[i] + OUNCE_SLACK);
         if (s->in_bytes[i]) memcpy(in[i], s->in[i], s->in_bytes[i]);
     }
@@ -79,7 +79,8 @@ static void run_family(ounce_family family) {
         const ounce_kernel *k = &kernels[n];
         if (k->family != family || !(ounce_cpu_isas() & 1u << k->isa)) continue;
         void *scratch = aligned(k->scratch_size ? k->scratch_size(&s->p) : 1);
-        const ounce_call call = {&s->p, NULL, {in[0], in[1]}, out, scratch};
+        ounce_call call = {&s->p, NULL, {in[0], in[1]}, out, scratch};
+        for (int i = 2; i < 4; i++) call.in[i] = s->in[i] ? in[i] : NULL;
         double best = 1e9;
         for (int round = 0; round < 100; round++) {
             const double start = now();
@@ -90,7 +91,8 @@ static void run_family(ounce_family family) {
             s->text);
         free(scratch);
     }
-    free(in[0]), free(in[1]), free(out);
+    for (int i = 0; i < 4; i++) free(in[i]);
+    free(out);
     free_step(s);
 }
 

@@ -85,8 +85,8 @@ static void run_units(const ounce_kernel *k, const ounce_call *call, int64_t uni
 
 static int check(const ounce_kernel *k, const step *s, const char *expected, int flush_high, int pieces) {
     const size_t alignment = has_float_output(s) || s->family == OUNCE_QUANTIZE ? 4 : s->family == OUNCE_COPY ? 8 : 1;
-    guarded in[3], out = guard(s->out_bytes, alignment, flush_high);
-    for (int i = 0; i < 3; i++) {
+    guarded in[4], out = guard(s->out_bytes, alignment, flush_high);
+    for (int i = 0; i < 4; i++) {
         in[i] = guard(s->in_bytes[i] + OUNCE_SLACK, alignment, flush_high);
         if (s->in_bytes[i]) memcpy(in[i].data, s->in[i], s->in_bytes[i]);
         in[i].bytes = s->in_bytes[i];
@@ -98,15 +98,15 @@ static int check(const ounce_kernel *k, const step *s, const char *expected, int
     if (packed_bytes) mprotect(packed.map + sysconf(_SC_PAGESIZE), packed.room, PROT_READ);
     ounce_call call = {&s->p, packed_bytes ? packed.data : NULL, {in[0].data, in[1].data},
         out.data, scratch.data};
-    for (int i = 0; i < 3; i++) call.in[i] = s->in[i] ? in[i].data : NULL;
+    for (int i = 0; i < 4; i++) call.in[i] = s->in[i] ? in[i].data : NULL;
     run_units(k, &call, k->units(&s->p), pieces);
     size_t where;
     const int equal = same(s, out.data, expected, &where);
     const int intact = canary_lives(&out) && canary_lives(&packed) && canary_lives(&scratch) && canary_lives(&in[0]);
     if (!equal) printf("FAILED %s: differs at element %zu (%s)\n", k->name, where, s->text);
     if (!intact) printf("FAILED %s: wrote outside its memory (%s)\n", k->name, s->text);
-    guarded all[] = {in[0], in[1], in[2], out, packed, scratch};
-    for (int i = 0; i < 6; i++) release(&all[i]);
+    guarded all[] = {in[0], in[1], in[2], in[3], out, packed, scratch};
+    for (int i = 0; i < 7; i++) release(&all[i]);
     return equal && intact;
 }
 

@@ -19,12 +19,13 @@ typedef struct {
         ounce_copy_params copy;
         ounce_matmul_params matmul;
         ounce_layernorm_params layernorm;
+        ounce_attention_params attention;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;
     int has_weights;
-    size_t in_bytes[3], out_bytes;
-    void *in[3];  // NULL: not given
+    size_t in_bytes[4], out_bytes;
+    void *in[4];  // NULL: not given
     char text[200];
 } step;
 

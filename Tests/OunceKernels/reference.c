@@ -2,6 +2,7 @@
 #include "kernel_tests.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -218,6 +219,37 @@ static void matmul(const step *s, float *out) {
             }
 }
 
+static float dot(const float *x, int64_t x_step, const float *y, int64_t y_step, int64_t count) {
+    float sum = 0;
+    for (int64_t i = 0; i < count; i++) sum = fmaf(x[i * x_step], y[i * y_step], sum);
+    return sum;
+}
+
+static void attention(const step *s, float *out) {
+    const ounce_attention_params *p = &s->p.attention;
+    float *scores = malloc((size_t)p->n * sizeof *scores);
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t row = 0; row < p->m; row++) {
+            const float *in[4];
+            for (int i = 0; i < 4; i++) in[i] = s->in[i] ? (const float *)s->in[i] + p->offsets[4 * b + i] : NULL;
+            for (int64_t j = 0; j < p->n; j++) {
+                scores[j] = dot(in[0] + row * p->k, 1, in[1] + j, p->n, p->k);
+                if (in[3]) scores[j] = scores[j] + in[3][row * p->mask_row + j * p->mask_column];
+            }
+            float max = -INFINITY, lanes[16] = {0};
+            for (int64_t j = 0; j < p->n; j++) max = scores[j] > max ? scores[j] : max;
+            for (int64_t j = 0; j < p->n; j++) {
+                scores[j] = ounce_exp(scores[j] - max);
+                lanes[j % 16] = lanes[j % 16] + scores[j];
+            }
+            const float sum = sum_of_lanes(lanes);
+            for (int64_t j = 0; j < p->n; j++) scores[j] = scores[j] / sum;
+            for (int64_t c = 0; c < p->v; c++)
+                out[(b * p->m + row) * p->v + c] = dot(scores, 1, in[2] + c, p->v, p->n);
+        }
+    free(scores);
+}
+
 int reference(const step *s, void *out) {
     float *f = out;
     int8_t *q = out;
@@ -268,6 +300,7 @@ int reference(const step *s, void *out) {
         return 1;
     case OUNCE_COPY: copy(s, out); return 1;
     case OUNCE_MATMUL_F32: matmul(s, f); return 1;
+    case OUNCE_ATTENTION_F32: attention(s, f); return 1;
     case OUNCE_LAYERNORM_F32: layernorm(s, f); return 1;
     case OUNCE_FAMILY_COUNT: break;
     }
@@ -278,7 +311,7 @@ int has_float_output(const step *s) {
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
            s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||
-           s->family == OUNCE_LAYERNORM_F32;
+           s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32;
 }
 
 static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }

@@ -260,6 +260,27 @@ static void make_matmul(step *s) {
     snprintf(s->text, sizeof s->text, "%d pairs, %dx%d by %d", (int)p.batch, (int)p.m, (int)p.k, (int)p.n);
 }
 
+static void make_attention(step *s) {
+    ounce_attention_params p = {.batch = random_int(1, 4), .m = random_int(1, 60), .n = random_int(1, 90)};
+    p.k = random_int(1, 40), p.v = random_int(1, 70), p.mask_row = random_int(0, 1), p.mask_column = random_int(0, 1);
+    const int64_t columns = p.mask_column ? p.n : 1;
+    p.mask_row *= columns;
+    const int64_t size[4] = {p.m * p.k, p.k * p.n, p.n * p.v, p.mask_row ? p.m * columns : columns};
+    int64_t *offsets = malloc((size_t)p.batch * 4 * sizeof *offsets);
+    for (int i = 0; i < 4; i++) {
+        const int shared = random_int(0, 3) == 0;
+        for (int64_t b = 0; b < p.batch; b++) offsets[4 * b + i] = shared ? 0 : b * size[i];
+        if (i == 3 && random_int(0, 2) == 0) continue;
+        const size_t count = (size_t)(size[i] * p.batch);
+        s->in[i] = random_floats(count, 2, random_int(0, 19) == 0), s->in_bytes[i] = count * 4;
+    }
+    p.offsets = offsets;
+    s->out_bytes = (size_t)(p.batch * p.m * p.v) * 4;
+    s->p.attention = p;
+    snprintf(s->text, sizeof s->text, "%d heads, %d queries of %d, %d keys, values of %d, %s mask", (int)p.batch, (int)p.m,
+             (int)p.k, (int)p.n, (int)p.v, s->in[3] ? "a" : "no");
+}
+
 static void make_quantize(step *s) {
     const size_t count = (size_t)random_int(1, 9000);
     const int channels = random_int(0, 1) ? 1 : random_int(1, 40);
@@ -303,6 +324,7 @@ step *make_step(ounce_family family) {
     case OUNCE_BINARY_F32: make_binary(s); break;
     case OUNCE_COPY: make_copy(s); break;
     case OUNCE_MATMUL_F32: make_matmul(s); break;
+    case OUNCE_ATTENTION_F32: make_attention(s); break;
     case OUNCE_LAYERNORM_F32: make_layernorm(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
@@ -350,9 +372,11 @@ void free_step(step *s) {
     free(s->in[0]);
     free(s->in[1]);
     free(s->in[2]);
+    free(s->in[3]);
     free((void *)(uintptr_t)s->weights.weights);
     free((void *)(uintptr_t)s->weights.bias);
     free((void *)(uintptr_t)s->weights.scale);
+    if (s->family == OUNCE_ATTENTION_F32) free((void *)(uintptr_t)s->p.attention.offsets);
     if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
     if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
         free((void *)(uintptr_t)s->p.quantize.scales);

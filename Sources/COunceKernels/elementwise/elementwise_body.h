@@ -56,31 +56,9 @@ void OUNCE_NAME(add_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     }
 }
 
-#define UNARY(name)                                                                                            \
-    case OUNCE_##name:                                                                                         \
-        for (int64_t i = first; i < last; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]);  \
-        break;
 void OUNCE_NAME(unary_f32)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_unary_params *p = call->params;
     const int64_t first = begin * OUNCE_CHUNK, last = ounce_min64(p->count, end * OUNCE_CHUNK);
-    const float *in = call->in[0], alpha = p->alpha, beta = p->beta;
-    float *restrict out = call->out;
-    switch (p->op) {
-        UNARY(CLIP)
-        UNARY(LEAKY_RELU)
-        UNARY(SIGMOID)
-        UNARY(TANH)
-        UNARY(EXP)
-        UNARY(LOG)
-        UNARY(SQRT)
-        UNARY(NEGATE)
-        UNARY(ABS)
-        UNARY(HARD_SWISH)
-        UNARY(HARD_SIGMOID)
-        UNARY(ERF)
-        UNARY(GELU)
-        UNARY(GELU_TANH)
-    default: break;
-    }
+    ounce_unary_run(p->op, p->alpha, p->beta, (const float *)call->in[0] + first, (float *)call->out + first,
+                    last - first);
 }
-#undef UNARY

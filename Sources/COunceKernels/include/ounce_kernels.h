@@ -68,6 +68,7 @@ typedef enum {
     OUNCE_COPY,        // ounce_copy_params: pad, slice, transpose, concat: moves elements of 1, 2, 4 or 8 bytes
     OUNCE_MATMUL_F32,  // ounce_matmul_params; in[0], in[1] float, out float
     OUNCE_LAYERNORM_F32,  // ounce_layernorm_params; in[0], in[1] and in[2] float, out float
+    OUNCE_ATTENTION_F32,  // ounce_attention_params; in[0] to in[3] float, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -202,6 +203,16 @@ typedef struct {
     int64_t batch, m, n, k;
     const int64_t *offsets;
 } ounce_matmul_params;
+
+// Attention with the bits of its pieces: for each of `batch` heads, out [m, v] = softmax(in[0] [m, k] * in[1] [k, n] +
+// mask) * in[2] [n, v], products, sum and softmax as in ounce_matmul_params, ounce_binary_params and ounce_softmax_params.
+// The mask is in[3], or NULL for none; its number for row i and column j stands at i * mask_row + j * mask_column.
+// Head b begins offsets[4 b + i] elements into in[i]; offsets lives as long as the params.
+typedef struct {
+    int64_t batch, m, n, k, v;
+    int64_t mask_row, mask_column;  // the column's is 0 or 1
+    const int64_t *offsets;
+} ounce_attention_params;
 
 // Rows of [rows, columns] to mean 0 and variance 1. m = sum(x) / columns; v = (double)sum((x - m) * (x - m)) / columns;
 // f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale,

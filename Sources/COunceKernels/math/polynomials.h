@@ -115,4 +115,31 @@ OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float
     }
 }
 
+// A loop of its own for each function.
+#define OUNCE_UNARY_LOOP(name)                                                                                \
+    case OUNCE_##name:                                                                                        \
+        for (int64_t i = 0; i < n; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]);        \
+        break;
+OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                  int64_t n) {
+    switch (op) {
+        OUNCE_UNARY_LOOP(CLIP)
+        OUNCE_UNARY_LOOP(LEAKY_RELU)
+        OUNCE_UNARY_LOOP(SIGMOID)
+        OUNCE_UNARY_LOOP(TANH)
+        OUNCE_UNARY_LOOP(EXP)
+        OUNCE_UNARY_LOOP(LOG)
+        OUNCE_UNARY_LOOP(SQRT)
+        OUNCE_UNARY_LOOP(NEGATE)
+        OUNCE_UNARY_LOOP(ABS)
+        OUNCE_UNARY_LOOP(HARD_SWISH)
+        OUNCE_UNARY_LOOP(HARD_SIGMOID)
+        OUNCE_UNARY_LOOP(ERF)
+        OUNCE_UNARY_LOOP(GELU)
+        OUNCE_UNARY_LOOP(GELU_TANH)
+    default: break;
+    }
+}
+#undef OUNCE_UNARY_LOOP
+
 #endif

@@ -5,6 +5,7 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define OUNCE_BODY_ISA avx512vnni
 #define MATMUL_ROWS 6
 #define MATMUL_PANELS 4
+#include "matmul_tile.h"
 #include "matmul_body.h"
 TARGET_END
 #endif

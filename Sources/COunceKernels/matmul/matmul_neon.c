@@ -4,5 +4,6 @@
 #define OUNCE_BODY_ISA neon
 #define MATMUL_ROWS 6
 #define MATMUL_PANELS 1
+#include "matmul_tile.h"
 #include "matmul_body.h"
 #endif

@@ -38,28 +38,6 @@ static void column_sums(const float *x, int64_t rows, int64_t row_step, int64_t 
     }
 }
 
-#define UNARY(name)                                                                                   \
-    case OUNCE_##name:                                                                                \
-        for (int64_t i = 0; i < n; i++) y[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, x[i]);   \
-        break;
-static void unary(int32_t op, float alpha, float beta, const float *x, float *restrict y, int64_t n) {
-    switch (op) {
-        UNARY(CLIP)
-        UNARY(LEAKY_RELU)
-        UNARY(SIGMOID)
-        UNARY(TANH)
-        UNARY(EXP)
-        UNARY(LOG)
-        UNARY(SQRT)
-        UNARY(NEGATE)
-        UNARY(ABS)
-        UNARY(HARD_SWISH)
-        UNARY(HARD_SIGMOID)
-    default: break;
-    }
-}
-#undef UNARY
-
 #define SLOPE(name, expression)                                                              \
     case OUNCE_##name:                                                                       \
         for (int64_t i = 0; i < n; i++) {                                                    \

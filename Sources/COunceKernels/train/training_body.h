@@ -8,7 +8,7 @@
         .isa = set, .gemm = gemm, .weight_gradient = weight_gradient,                                               \
         .depthwise_weight_gradient = depthwise_weight_gradient,                                                     \
         .depthwise_input_gradient = depthwise_input_gradient, .col2im = col2im, .transpose = transpose, .add = add, \
-        .mask = mask, .bias_clamp = bias_clamp, .column_sums = column_sums, .unary = unary,                         \
+        .mask = mask, .bias_clamp = bias_clamp, .column_sums = column_sums, .unary = ounce_unary_run,               \
         .unary_gradient = unary_gradient, .binary = binary, .binary_gradient = binary_gradient,                     \
         .softmax = softmax, .softmax_gradient = softmax_gradient, .max_pool = max_pool,                             \
         .average_pool = average_pool, .average_pool_gradient = average_pool_gradient, .moments = moments,           \

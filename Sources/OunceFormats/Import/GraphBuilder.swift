@@ -17,7 +17,7 @@ struct GraphBuilder {
 
     init(name: String, fileBytes: Int) {
         graph = Graph(name: name)
-        budget = 4 * fileBytes + 1 << 28
+        budget = 4 * fileBytes + 1 << 26
         nodeLimit = min(4 * Self.maximumNodes, 40_000 + fileBytes / 2)
     }
 

@@ -108,14 +108,11 @@ enum GraphCoding {
             packing != .raw || length == count * dtype.byteSize
         else { throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) lies outside the file") }
         let bytes = UnsafeRawBufferPointer(rebasing: data.bytes[offset..<(offset + length)])
-        let unpacked = packing == .raw ? nil : packing.unpacked(bytes, dtype: dtype, shape: shape)
-        guard packing == .raw || unpacked != nil else {
+        let stored = TensorStorage(
+            referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
+        guard let storage = packing == .raw ? stored : packing.unpacked(stored, dtype: dtype, shape: shape) else {
             throw reader.damaged("a tensor of \(dtype) \(shape) at \(offset) is not packed as it says")
         }
-        let storage =
-            unpacked
-            ?? TensorStorage(
-                referring: bytes, owner: data.owner, isPadded: UInt(bitPattern: bytes.baseAddress) % 64 == 0)
         guard let tensor = Tensor(dtype: dtype, shape: shape, storage: storage) else {
             throw reader.damaged("a tensor of \(dtype) \(shape)")
         }

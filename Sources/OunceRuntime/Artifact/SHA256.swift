@@ -9,11 +9,9 @@ package func sha256Hex(_ bytes: UnsafeRawBufferPointer, of file: MappedFile) -> 
 /// SHA-256 of bytes in memory, in lower-case hex.
 package func sha256Hex(_ bytes: [UInt8]) -> String { hexadecimal(SHA256.hash(data: bytes)) }
 
-private func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0" + digits : digits
-    }.joined()
+/// In lower case.
+package func hexadecimal(_ digest: SHA256.Digest) -> String {
+    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 /// In pieces, whose memory is given back.

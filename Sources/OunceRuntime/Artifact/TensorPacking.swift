@@ -48,36 +48,28 @@ package enum TensorPacking: UInt8, CaseIterable {
         }
     }
 
-    /// The tensor's bytes; nil where `bytes` is not as long as it must be or holds what packing never writes.
-    package func unpacked(_ bytes: UnsafeRawBufferPointer, dtype: DType, shape: Shape) -> TensorStorage? {
-        guard let count = shape.elementCount, self != .raw else { return nil }
+    /// The tensor's bytes, unpacked when they are read; nil where `packed` is not as long as it must be or holds what
+    /// packing never writes.
+    package func unpacked(_ packed: TensorStorage, dtype: DType, shape: Shape) -> TensorStorage? {
+        guard let count = shape.elementCount else { return nil }
         switch self {
         case .raw, .sparse1, .sparse4: break
         case .half: if dtype != .float32 { return nil }
         case .signs, .groups4, .groups2, .groups4of16, .groups2of16: if dtype != .int8 { return nil }
         }
-        let byteCount = count * dtype.byteSize
         switch self {
         case .raw: return nil
-        case .signs:
-            guard bytes.count == (count + 7) / 8 else { return nil }
-            return TensorStorage(byteCount: byteCount) { to in
-                for index in 0..<count { to[index] = bytes[index / 8] >> UInt8(index % 8) & 1 == 0 ? 1 : 0xFF }
-            }
+        case .signs: return Self.unpackSigns(packed, count: count)
         case .groups4, .groups2, .groups4of16, .groups2of16:
-            return unpackGroups(bytes, count: count, row: shape.dims.last ?? 1)
-        case .half:
-            guard bytes.count == 2 * count else { return nil }
-            return TensorStorage(byteCount: byteCount) { to in
-                for index in 0..<count {
-                    let bits = UInt16(bytes[2 * index]) | UInt16(bytes[2 * index + 1]) << 8
-                    to.storeBytes(of: Float(halfBits: bits), toByteOffset: 4 * index, as: Float.self)
-                }
-            }
-        case .sparse1: return Self.unpackSparse(bytes, byteCount: byteCount, piece: 1)
-        case .sparse4: return Self.unpackSparse(bytes, byteCount: byteCount, piece: 4)
+            return unpackGroups(packed, count: count, row: shape.dims.last ?? 1)
+        case .half: return Self.unpackHalf(packed, count: count)
+        case .sparse1: return Self.unpackSparse(packed, byteCount: count * dtype.byteSize, piece: 1)
+        case .sparse4: return Self.unpackSparse(packed, byteCount: count * dtype.byteSize, piece: 4)
         }
     }
+
+    /// About how many elements or pieces are unpacked at once; a multiple of eight.
+    private static let unit = 1 << 13
 
     // MARK: Signs
 
@@ -86,6 +78,15 @@ package enum TensorPacking: UInt8, CaseIterable {
         var bytes = [UInt8](repeating: 0, count: (values.count + 7) / 8)
         for (index, value) in values.enumerated() where value < 0 { bytes[index / 8] |= 1 << UInt8(index % 8) }
         return bytes
+    }
+
+    private static func unpackSigns(_ packed: TensorStorage, count: Int) -> TensorStorage? {
+        guard packed.byteCount == (count + 7) / 8 else { return nil }
+        return TensorStorage(byteCount: count, unit: unit) { range, to in
+            packed.withBytes(range.lowerBound / 8..<(range.upperBound + 7) / 8) { bits in
+                for index in to.indices { to[index] = bits[index / 8] >> UInt8(index % 8) & 1 == 0 ? 1 : 0xFF }
+            }
+        }
     }
 
     // MARK: Half precision
@@ -103,6 +104,18 @@ package enum TensorPacking: UInt8, CaseIterable {
             bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
         }
         return bytes
+    }
+
+    private static func unpackHalf(_ packed: TensorStorage, count: Int) -> TensorStorage? {
+        guard packed.byteCount == 2 * count else { return nil }
+        return TensorStorage(byteCount: 4 * count, unit: 4 * unit) { range, to in
+            packed.withBytes(range.lowerBound / 2..<range.upperBound / 2) { bytes in
+                for index in 0..<to.count / 4 {
+                    let bits = UInt16(bytes[2 * index]) | UInt16(bytes[2 * index + 1]) << 8
+                    to.storeBytes(of: Float(halfBits: bits), toByteOffset: 4 * index, as: Float.self)
+                }
+            }
+        }
     }
 
     // MARK: Groups
@@ -142,18 +155,26 @@ package enum TensorPacking: UInt8, CaseIterable {
         return a
     }
 
-    private func unpackGroups(_ bytes: UnsafeRawBufferPointer, count: Int, row: Int) -> TensorStorage? {
+    private func unpackGroups(_ packed: TensorStorage, count: Int, row: Int) -> TensorStorage? {
         guard row > 0 else { return nil }
+        let (bits, group) = (bits, group)
         let perRow = (row + group - 1) / group
         let groups = count / row * perRow
-        guard bytes.count == groups + (count * bits + 7) / 8 else { return nil }
-        return TensorStorage(byteCount: count) { to in
-            for index in 0..<count {
-                let place = index * bits
-                let raw = Int(bytes[groups + place / 8] >> UInt8(place % 8)) & (1 << bits - 1)
-                let small = raw >= 1 << (bits - 1) ? raw - 1 << bits : raw
-                let factor = Int(bytes[index / row * perRow + index % row / group])
-                to[index] = UInt8(truncatingIfNeeded: small &* factor)
+        guard packed.byteCount == groups + (count * bits + 7) / 8 else { return nil }
+        return TensorStorage(byteCount: count, unit: row * max(Self.unit / row, 1)) { range, to in
+            let firstRow = range.lowerBound / row
+            let factors = firstRow * perRow..<(range.upperBound / row) * perRow
+            let firstByte = range.lowerBound * bits / 8
+            packed.withBytes(factors) { factors in
+                packed.withBytes(groups + firstByte..<groups + (range.upperBound * bits + 7) / 8) { numbers in
+                    for index in to.indices {
+                        let place = (range.lowerBound + index) * bits
+                        let raw = Int(numbers[place / 8 - firstByte] >> UInt8(place % 8)) & (1 << bits - 1)
+                        let small = raw >= 1 << (bits - 1) ? raw - 1 << bits : raw
+                        let factor = Int(factors[index / row * perRow + index % row / group])
+                        to[index] = UInt8(truncatingIfNeeded: small &* factor)
+                    }
+                }
             }
         }
     }
@@ -163,38 +184,75 @@ package enum TensorPacking: UInt8, CaseIterable {
     private static func packSparse(_ bytes: UnsafeRawBufferPointer, piece: Int) -> [UInt8]? {
         let pieces = bytes.count / piece
         guard pieces * piece == bytes.count else { return nil }
-        func isKept(_ index: Int) -> Bool {
-            piece == 1
-                ? bytes[index] != 0 : bytes.loadUnaligned(fromByteOffset: index * piece, as: UInt32.self) != 0
-        }
-        let mapBytes = (pieces + 7) / 8
+        let map = (pieces + 7) / 8
         // Dense numbers, the common case, are given up before anything is copied.
-        let most = (Int(Double(bytes.count) * worthwhile) - mapBytes) / piece
-        var count = 0
-        for index in 0..<pieces where isKept(index) {
-            count += 1
-            if count > most { return nil }
+        let kept = piece == 1 ? nonZeroBytes(bytes) : nonZeroWords(bytes)
+        guard kept <= (Int(Double(bytes.count) * worthwhile) - map) / piece else { return nil }
+        return [UInt8](unsafeUninitializedCapacity: map + kept * piece) { to, count in
+            to.initialize(repeating: 0)
+            var next = map
+            for index in 0..<pieces {
+                let place = index * piece
+                if piece == 1 {
+                    guard bytes[place] != 0 else { continue }
+                    to[next] = bytes[place]
+                } else {
+                    guard bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self) != 0 else { continue }
+                    for byte in 0..<piece { to[next + byte] = bytes[place + byte] }
+                }
+                to[index / 8] |= 1 << UInt8(index % 8)
+                next += piece
+            }
+            count = next
         }
-        var packed = [UInt8](repeating: 0, count: mapBytes)
-        packed.reserveCapacity(mapBytes + count * piece)
-        for index in 0..<pieces where isKept(index) {
-            packed[index / 8] |= 1 << UInt8(index % 8)
-            packed.append(contentsOf: bytes[(index * piece)..<((index + 1) * piece)])
-        }
-        return packed
     }
 
-    private static func unpackSparse(_ bytes: UnsafeRawBufferPointer, byteCount: Int, piece: Int) -> TensorStorage? {
+    private static func nonZeroBytes(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+        var count = 0
+        let whole = bytes.count / 8 * 8
+        for start in stride(from: 0, to: whole, by: 8) {
+            let word = bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+            // The top bit of each byte that is not zero: adding 127 carries into it unless the low bits are zero.
+            count += ((((word & low) &+ low) | word) & ~low).nonzeroBitCount
+        }
+        for index in whole..<bytes.count where bytes[index] != 0 { count += 1 }
+        return count
+    }
+
+    private static func nonZeroWords(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var count = 0
+        for start in stride(from: 0, to: bytes.count, by: 4) {
+            if bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self) != 0 { count += 1 }
+        }
+        return count
+    }
+
+    private static func unpackSparse(_ packed: TensorStorage, byteCount: Int, piece: Int) -> TensorStorage? {
         let pieces = byteCount / piece
         let map = (pieces + 7) / 8
-        guard pieces * piece == byteCount, bytes.count >= map else { return nil }
-        let kept = bytes[..<map].reduce(0) { $0 + $1.nonzeroBitCount }
-        guard bytes.count == map + kept * piece else { return nil }
-        return TensorStorage(byteCount: byteCount) { to in
-            var next = map
-            for index in 0..<pieces where bytes[index / 8] >> UInt8(index % 8) & 1 != 0 {
-                for byte in 0..<piece { to[index * piece + byte] = bytes[next + byte] }
-                next += piece
+        guard pieces * piece == byteCount, packed.byteCount >= map else { return nil }
+        // How many pieces are kept before each unit.
+        var before = [0]
+        packed.withBytes(0..<map) { bits in
+            for start in stride(from: 0, to: map, by: unit / 8) {
+                let kept = bits[start..<min(start + unit / 8, map)].reduce(0) { $0 + $1.nonzeroBitCount }
+                before.append((before.last ?? 0) + kept)
+            }
+        }
+        let places = before
+        guard packed.byteCount == map + (places.last ?? 0) * piece else { return nil }
+        return TensorStorage(byteCount: byteCount, unit: unit * piece) { range, to in
+            let (first, end) = (range.lowerBound / piece, range.upperBound / piece)
+            let kept = places[first / unit]..<places[(end + unit - 1) / unit]
+            packed.withBytes(first / 8..<(end + 7) / 8) { bits in
+                packed.withBytes(map + kept.lowerBound * piece..<map + kept.upperBound * piece) { numbers in
+                    var next = 0
+                    for index in 0..<end - first where bits[index / 8] >> UInt8(index % 8) & 1 != 0 {
+                        for byte in 0..<piece { to[index * piece + byte] = numbers[next + byte] }
+                        next += piece
+                    }
+                }
             }
         }
     }

@@ -9,6 +9,18 @@ final class PackedWeights: Sendable {
     private let memory: ZeroedMemory
     var bytes: UnsafeMutableRawBufferPointer { memory.bytes }
 
+    /// What `source` takes as `kernel` packs it; nil for a kernel that packs nothing. Kernels that pack channels in pieces
+    /// need not see the weights for it.
+    static func byteCount(
+        of source: StepWeights, _ kernel: Kernel, parameters: UnsafeRawPointer
+    ) -> Int? {
+        guard let size = kernel.entry.pointee.packed_size else { return nil }
+        let bytes =
+            kernel.entry.pointee.pack_channels > 0
+            ? size(parameters, nil) : source.withPointers { size(parameters, $0) }
+        return Int(clamping: bytes)
+    }
+
     init(byteCount: Int) { memory = ZeroedMemory(byteCount: byteCount + TensorStorage.slack) }
 
     /// Packs `source` as `kernel` wants it; large weights some channels after the others, so that no more than a piece of

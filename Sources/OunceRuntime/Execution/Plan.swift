@@ -153,10 +153,11 @@ final class Plan: Sendable {
         _ step: LoweredStep, _ source: StepWeights, _ kernel: Kernel, limit: Int?,
         into weights: inout [String: PackedWeights]
     ) throws(RuntimeError) -> PackedWeights? {
-        guard let size = kernel.entry.pointee.packed_size else { return nil }
+        guard let bytes = PackedWeights.byteCount(of: source, kernel, parameters: step.parameters.pointer) else {
+            return nil
+        }
         let key = "\(step.packingKey) \(kernel.name)"
         if let known = weights[key] { return known }
-        let bytes = Int(clamping: source.withPointers { size(step.parameters.pointer, $0) })
         try check(bytes, limit: limit, what: "the weights of \(step.node)")
         let packed = PackedWeights(byteCount: bytes)
         packed.fill(from: source, kernel, parameters: step.parameters.pointer)

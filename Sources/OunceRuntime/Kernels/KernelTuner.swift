@@ -59,9 +59,9 @@ struct KernelTuner {
         func run(_ kernel: Kernel) -> KernelRun? {
             KernelRun(kernel, step, weights, inputBytes: inputBytes, outputBytes: outputBytes, memoryLimit: memoryLimit)
         }
-        var timed: [(name: String, seconds: Double)] = []
-        var fastest: KernelRun?
-        // In turns, so that a disturbance meets all; large weights are packed for one kernel at a time.
+        var timed: [(kernel: Kernel, seconds: Double)] = []
+        var packed: [String: PackedWeights] = [:]
+        // In turns, so that a disturbance meets all; large weights are packed for one kernel at a time, and not kept.
         let isLarge = weights.weights.byteCount > Self.largeBytes
         for group in isLarge ? candidates.map({ [$0] }) : [candidates] {
             let runs = group.compactMap(run)
@@ -70,18 +70,18 @@ struct KernelTuner {
                 for run in runs where Model.now() < deadline || run.best == .infinity { run.measure(Self.roundSeconds) }
             }
             for run in runs {
-                timed.append((run.kernel.name, run.best))
-                if run.best < fastest?.best ?? .infinity { fastest = run }
+                timed.append((run.kernel, run.best))
+                if !isLarge { packed[run.kernel.name] = run.packed }
             }
         }
-        guard let fastest else { return Choice(kernel: preferred) }
-        let sorted = timed.sorted { $0.seconds < $1.seconds }
-        let timings = sorted.map {
-            KernelTiming(kernel: $0.name, microseconds: ($0.seconds * 1e9).rounded() / 1e3)
+        timed.sort { $0.seconds < $1.seconds }
+        guard let fastest = timed.first?.kernel else { return Choice(kernel: preferred) }
+        let timings = timed.map {
+            KernelTiming(kernel: $0.kernel.name, microseconds: ($0.seconds * 1e9).rounded() / 1e3)
         }
         KernelTimings.shared.add(timings, for: key)
         hasNews = true
-        return Choice(kernel: fastest.kernel, timings: timings, packed: fastest.packed)
+        return Choice(kernel: fastest, timings: timings, packed: packed[fastest.name])
     }
 
     /// Keeps what was measured.
@@ -135,9 +135,10 @@ private final class KernelRun {
         memoryLimit: Int?
     ) {
         let entry = kernel.entry.pointee
-        guard let size = entry.packed_size, entry.pack != nil, let units = entry.units else { return nil }
         let params = step.parameters.pointer
-        let bytes = Int(clamping: weights.withPointers { size(params, $0) })
+        guard let bytes = PackedWeights.byteCount(of: weights, kernel, parameters: params), entry.pack != nil,
+            let units = entry.units
+        else { return nil }
         let scratchBytes = Int(clamping: entry.scratch_size.map { $0(params) } ?? 0)
         let (total, overflow) = [bytes, scratchBytes, inputBytes, outputBytes].reduce((0, false)) {
             let (sum, overflow) = $0.0.addingReportingOverflow($1)

@@ -24,22 +24,13 @@ extension Lowering {
             throw RuntimeError(.unsupported, "a matrix product of \(graph[a].dtype) and \(graph[b].dtype)")
         }
         let batch = Shape(Array(shape.dims.dropLast(2)))
-        let strides = [a, b].map { id -> [Int] in
-            let dims = graph[id].shape
-            let matrix = dims[dims.rank - 2] * dims[dims.rank - 1]
-            return Self.broadcastStrides(Shape(Array(dims.dims.dropLast(2))), to: batch).map { $0 * matrix }
-        }
         let (m, n) = (shape[shape.rank - 2], shape[shape.rank - 1])
         let k = graph[a].shape[graph[a].shape.rank - 1]
         let quantized = graph[node.outputs[0]].dtype == .int8
         let output = quantized ? newBuffer(byteCount: elementCount(node.outputs[0]) * 4) : outputOf(node)
-        var offsets: [Int64] = []
-        Self.forEachIndex(batch.dims) { _, index in
-            for own in strides { offsets.append(Int64(zip(index, own).reduce(0) { $0 + $1.0 * $1.1 })) }
-        }
-        let table = Tensor(offsets)
+        let table = Tensor(Self.offsets(batch, [a, b].map { matrixStrides(graph[$0].shape, batch: batch) }))
         let parameters = ounce_matmul_params(
-            batch: Int64(offsets.count / 2), m: Int64(m), n: Int64(n), k: Int64(k),
+            batch: Int64(table.count / 2), m: Int64(m), n: Int64(n), k: Int64(k),
             offsets: table.bytes.baseAddress?.assumingMemoryBound(to: Int64.self))
         emit(
             LoweredStep(
@@ -50,7 +41,7 @@ extension Lowering {
     }
 
     /// Calls `body` with the running number and the index of each element of a box, row-major.
-    private static func forEachIndex(_ dims: [Int], _ body: (Int, [Int]) -> Void) {
+    static func forEachIndex(_ dims: [Int], _ body: (Int, [Int]) -> Void) {
         var index = [Int](repeating: 0, count: dims.count)
         for position in 0..<dims.reduce(1, *) {
             body(position, index)

@@ -37,10 +37,16 @@ struct Lowering {
             bufferOf[input] = index
             inputBuffers.append(index)
         }
+        let attentions = graph.attentions()
+        let absorbed = Set(attentions.values.flatMap(\.absorbed))
         var problems: [String] = []
-        for node in graph.nodes {
+        for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
-                try lower(node)
+                if let pieces = attentions[index] {
+                    try lowerAttention(node, pieces)
+                } else {
+                    try lower(node)
+                }
             } catch {
                 problems.append("\(node.name): \(error.message)")
                 for output in node.outputs { bufferOf[output] = newBuffer(byteCount: byteCount(output)) }
@@ -77,7 +83,7 @@ struct Lowering {
     // MARK: What the families use
 
     /// Every step works on at least one element.
-    private func checkExtents(_ id: ValueID) throws(RuntimeError) {
+    func checkExtents(_ id: ValueID) throws(RuntimeError) {
         guard graph[id].shape.elementCount != nil else {
             throw RuntimeError(.unsupported, "\(graph[id].name) is \(graph[id].shape), which has unknown extents")
         }
