@@ -7,7 +7,7 @@ extension EndToEndTests {
     @Suite(.serialized) struct FineTuneKillTests {
         @Test(arguments: [
             "fine_tune: {epochs: 50, loss: cross_entropy, learning_rate: 0.001, schedule: constant}",
-            "quantize: {weights: int8, fine_tune: {epochs: 30, loss: cross_entropy, learning_rate: 0.001}}",
+            "quantize: {weights: int8, fine_tune: {epochs: 12, loss: cross_entropy, learning_rate: 0.001}}",
         ])
         func resumes(step: String) throws {
             let seed: UInt64 = 21

@@ -31,8 +31,8 @@ import Testing
 
     /// What is stored is what was given, in as many bytes as the kind of numbers takes.
     @Test(arguments: [
-        ("signs", 0.125), ("4 bits", 0.54), ("4 bits in groups", 0.54), ("4 bits in groups of 16", 0.57), ("2 bits", 0.29), ("blocks", 0.26),
-        ("single", 0.35), ("any", 1.0),
+        ("signs", 0.125), ("4 bits", 0.54), ("4 bits in groups", 0.54), ("4 bits in groups of 16", 0.57),
+        ("2 bits", 0.29), ("blocks", 0.26), ("single", 0.35), ("any", 1.0),
     ])
     func size(kind: String, share: Double) throws {
         print("seed 12")
