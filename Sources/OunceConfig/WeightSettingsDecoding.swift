@@ -1,5 +1,5 @@
 extension WeightFormat {
-    static let defaultGroup = 32
+    static let defaultGroup = 16
     /// The keys 'weights' and 'group' of a mapping.
     ///
     /// - Parameter kinds: what 'weights' may be.

@@ -124,6 +124,28 @@ extension EndToEndTests {
             #expect(try daemon.stop().status == 0)
         }
 
+        /// `data.training` goes to the child, and other samples to train with make another artifact.
+        @Test func trainsWithTheGivenSamples() throws {
+            let folder = try Folder()
+            let samples = folder.file("train.npz")
+            try FileManager.default.copyItem(atPath: Vibration.calibration, toPath: samples)
+            let line =
+                "  - {name: vibration, source: \(Vibration.model), "
+                + "recipe: [quantize: {weights: int4, fine_tune: {epochs: 1}}], "
+                + "data: {calibration: \(Vibration.calibration), training: \(samples)}}"
+            let daemon = try TestDaemon(models: [line])
+            try daemon.waitUntilSettled()
+            let report = try #require(daemon.model("vibration")["report"] as? [String: Any], "\(daemon.story)")
+            let steps = report["steps"] as? [[String: Any]] ?? []
+            #expect((steps.first?["note"] as? String)?.contains("trained on the grid") == true, "\(steps)")
+            #expect(daemon.logged("compressing model").count == 1)
+            try FileManager.default.removeItem(atPath: samples)
+            try FileManager.default.copyItem(atPath: Vibration.validation, toPath: samples)
+            #expect(try daemon.reload().status == 0)
+            #expect(eventually { daemon.logged("compressing model").count == 2 })
+            #expect(try daemon.stop().status == 0)
+        }
+
         /// A child that may not have the memory fails its model only, and says why.
         @Test func childOutOfMemory() throws {
             let artifact = try Vibration.artifact("int8")

@@ -5,13 +5,15 @@ import Testing
 extension EndToEndTests {
     /// Fine-tuning goes on where `kill -9` ended it, and ends with the same bits.
     @Suite(.serialized) struct FineTuneKillTests {
-        @Test func resumes() throws {
+        @Test(arguments: [
+            "fine_tune: {epochs: 50, loss: cross_entropy, learning_rate: 0.001, schedule: constant}",
+            "quantize: {weights: int8, fine_tune: {epochs: 12, loss: cross_entropy, learning_rate: 0.001}}",
+        ])
+        func resumes(step: String) throws {
             let seed: UInt64 = 21
             var random = Random(seed: seed)
             let folder = try Folder()
-            let recipe = try folder.write(
-                "{name: tune, steps: [fine_tune: {epochs: 50, loss: cross_entropy, learning_rate: 0.001, schedule: constant}]}",
-                to: "tune.yaml")
+            let recipe = try folder.write("{name: tune, steps: [\(step)]}", to: "tune.yaml")
             func start(_ output: String) throws -> RunningProgram {
                 try RunningProgram(
                     Programs.ounce,

@@ -15,6 +15,7 @@ import Testing
             case "signs": random.int(0...1) == 0 ? 1 : -1
             case "4 bits": Int8(random.int(-8...7))
             case "4 bits in groups": Int8(random.int(-7...7) * (index / 32 % 15 + 1))
+            case "4 bits in groups of 16": Int8(random.int(-7...7) * (index / 16 % 15 + 1))
             case "2 bits": Int8(random.int(-2...1))
             default: Int8(random.int(-128...127))
             }
@@ -30,8 +31,8 @@ import Testing
 
     /// What is stored is what was given, in as many bytes as the kind of numbers takes.
     @Test(arguments: [
-        ("signs", 0.125), ("4 bits", 0.54), ("4 bits in groups", 0.54), ("2 bits", 0.29), ("blocks", 0.26),
-        ("single", 0.35), ("any", 1.0),
+        ("signs", 0.125), ("4 bits", 0.54), ("4 bits in groups", 0.54), ("4 bits in groups of 16", 0.57),
+        ("2 bits", 0.29), ("blocks", 0.26), ("single", 0.35), ("any", 1.0),
     ])
     func size(kind: String, share: Double) throws {
         print("seed 12")
@@ -69,6 +70,20 @@ import Testing
         }
     }
 
+    /// All numbers of half precision but infinities and what is no number, over several units of unpacking.
+    @Test func halfPrecision() throws {
+        let floats = (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }.filter(\.isFinite)
+        let tensor = try #require(Tensor(floats, shape: [floats.count / 2, 2]))
+        let packed = try #require(TensorPacking.pack(tensor))
+        #expect(packed.packing == .half && packed.bytes.count == 2 * floats.count)
+        let unpacked = packed.packing.unpacked(storage(packed.bytes), dtype: .float32, shape: tensor.shape)
+        #expect(unpacked?.bytes.elementsEqual(tensor.bytes) == true)
+        for other in [Float(1).nextUp, 70000, .infinity, .nan, 0x1p-30] {
+            let mixed = try #require(Tensor(floats + [other, 1], shape: [floats.count / 2 + 1, 2]))
+            #expect(TensorPacking.pack(mixed) == nil, "\(other)")
+        }
+    }
+
     @Test func sparseFloats() throws {
         var random = RandomSource(seed: 3)
         var floats = random.floats(4096)
@@ -86,7 +101,7 @@ import Testing
         print("seed 99")
         var random = RandomSource(seed: 99)
         for _ in 0..<3000 {
-            let packing = TensorPacking(rawValue: UInt8(random.int(1...5))) ?? .signs
+            let packing = TensorPacking(rawValue: UInt8(random.int(1...8))) ?? .signs
             let shape = Shape((0..<random.int(0...3)).map { _ in random.int(0...20) })
             let bytes = (0..<random.int(0...300)).map { _ in UInt8(random.int(0...255)) }
             let dtype: DType = [.int8, .float32, .int64, .bool][random.int(0...3)]

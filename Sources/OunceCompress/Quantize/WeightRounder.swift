@@ -16,6 +16,12 @@ struct WeightRounder {
         self.calibrator = calibrator
     }
 
+    /// Eight bits leave next to nothing to win: beside narrow layers they are rounded to the nearest, also where the others
+    /// learn.
+    private func isLearned(_ layer: Int) -> Bool {
+        !recipe.weights.format.isNarrow || formats[layer]?.isNarrow == true
+    }
+
     func weights(_ graph: Graph, _ layer: Int) -> Tensor? {
         let node = graph.nodes[layer]
         return node.inputs.count > 1 ? node.inputs[1].flatMap { graph[$0].constant } : nil
@@ -37,7 +43,7 @@ struct WeightRounder {
         var results: [Int: WeightQuantizer.Result] = [:]
         if recipe.weights.rounding == .learned, let calibrator {
             var ratios: [Double] = []
-            try MomentCollector(calibrator).collect(layers) { index, moments in
+            try MomentCollector(calibrator).collect(layers.filter(isLearned)) { index, moments in
                 guard let weights = weights(graph, index), let format = formats[index],
                     let outcome = LearnedRounding.round(
                         weights, moments: moments, perChannel: recipe.perChannel,
