@@ -29,7 +29,7 @@ package struct Binarization: Sendable, Hashable {
     package let fineTuning: FineTuning
 
     /// Signs want longer training than usual, steps that carry weights over zero, and soft scores.
-    package static let usualTraining = FineTuning(epochs: 40, learningRate: 0.003, temperature: 6)
+    package static let usualTraining = FineTuning(epochs: 40, learningRate: 0.005, temperature: 3)
 
     package init(
         selection: LayerSelection = .all, keepsEnds: Bool = true, activations: Activations = .binary,
