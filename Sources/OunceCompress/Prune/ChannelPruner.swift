@@ -154,7 +154,7 @@ struct ChannelPruner {
     /// what layers take besides.
     private static let timeMargin = 0.1
     /// How far below the share of multiplications that was asked for one may go for that.
-    private static let leastShare = 0.9
+    private static let leastShare = 0.7
 
     private func unreachable(_ cost: ChannelCost) -> CompressError {
         CompressError(
