@@ -136,7 +136,7 @@ import Testing
         let profiles = try yaml("/profiles")
         let recipes = try yaml("/recipes")
         #expect(profiles.count >= 12)
-        #expect(recipes.count == 3)
+        #expect(recipes.count >= 7)
         #expect(loader.check(profiles + recipes + [root + "/Config/ounce.yaml"]).map(\.description) == [])
         for path in profiles {
             let profile = try loader.profile(path)
