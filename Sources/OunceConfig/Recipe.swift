@@ -37,15 +37,7 @@ package struct Recipe: Sendable, Hashable {
     }
 
     /// Whether a step trains weights, which takes minutes and samples to learn from.
-    package var trains: Bool {
-        steps.contains { step in
-            switch step {
-            case .quantize: false
-            case .fineTune: true
-            case .prune(let pruning): pruning.fineTuning != nil
-            }
-        }
-    }
+    package var trains: Bool { steps.contains(where: \.trains) }
 
     var canonical: CanonicalValue {
         var keys: [String: CanonicalValue] = ["name": .text(name), "steps": .list(steps.map(\.canonical))]
@@ -62,8 +54,7 @@ package enum RecipeStep: Sendable, Hashable {
     case lowRank(LowRank)
     case prune(Pruning)
 
-    /// Whether it trains, which takes long.
-    package var trains: Bool {
+    fileprivate var trains: Bool {
         switch self {
         case .quantize(let quantization): quantization.fineTune != nil
         case .fineTune, .binarize: true

@@ -80,7 +80,7 @@ import Testing
         #expect(unpacked?.bytes.elementsEqual(tensor.bytes) == true)
         for other in [Float(1).nextUp, 70000, .infinity, .nan, 0x1p-30] {
             let mixed = try #require(Tensor(floats + [other, 1], shape: [floats.count / 2 + 1, 2]))
-            #expect(TensorPacking.pack(mixed) == nil, "\(other)")
+            #expect(TensorPacking.pack(mixed)?.packing != .half, "\(other)")
         }
     }
 

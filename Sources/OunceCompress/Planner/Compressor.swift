@@ -97,7 +97,7 @@ package struct Compressor: Sendable {
         var candidates: [Candidate] = []
         var tried: [Report.Candidate] = []
         for recipe in recipes {
-            if isAuto, request.training == nil, recipe.steps.contains(where: \.trains) {
+            if isAuto, request.training == nil, recipe.trains {
                 let reason = "it trains, which auto does where it is given samples to train with"
                 tried.append(Report.Candidate(recipe: recipe.name, measurement: nil, refusal: reason))
                 continue
