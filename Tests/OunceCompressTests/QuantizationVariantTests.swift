@@ -235,7 +235,8 @@ import Testing
         var seen: (graph: Graph, quantizers: [ValueID: FakeQuantizer])?
         let training = QuantizationTraining { (graph, constraints, frozen) throws(CompressError) in
             var pass = FineTunePass(
-                tuning: FineTuning(epochs: 4, batchSize: 16), data: data, teacher: try self.teacher(seed: 17),
+                // Of another network, so that there is something to learn.
+                tuning: FineTuning(epochs: 4, batchSize: 16), data: data, teacher: try self.teacher(seed: 19),
                 metric: .top1, options: RuntimeOptions(), progress: { _ in })
             pass.constraints = constraints
             let trained = try pass.train(graph)

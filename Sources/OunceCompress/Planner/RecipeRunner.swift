@@ -48,14 +48,24 @@ struct RecipeRunner {
             case .fineTune(let tuning):
                 stage = try fineTune(graph, tuning, recipe, index)
             case .prune(let pruning):
+                try refuseSigns(graph, "prune")
                 stage = try prune(graph, pruning, recipe, index)
             case .binarize(let binarization):
                 stage = try binarize(graph, binarization, recipe, index)
             case .lowRank(let lowRank):
+                try refuseSigns(graph, "low_rank")
                 stage = try self.lowRank(graph, lowRank, recipe, index)
             }
         }
         return stage
+    }
+
+    /// - Throws: where a step would undo what `binarize` made.
+    private func refuseSigns(_ graph: Graph, _ step: String) throws(CompressError) {
+        guard graph.binaryWeights().isEmpty else {
+            throw CompressError(
+                .recipe, "\(step) would undo the signs that 'binarize' made; write it before 'binarize' in the recipe")
+        }
     }
 
     func fineTune(

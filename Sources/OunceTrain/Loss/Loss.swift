@@ -57,7 +57,10 @@ struct LossHead {
                 if isClassifier || program.isSoftmax[index], columns > 1 {
                     let rows = head.count / columns
                     let weight = divergence * Float(samples) / Float(max(rows, 1))
-                    let unit = max(1, variance.squareRoot() / Self.largeScores)
+                    // A temperature is meant for scores that deviate by about as much. Those of a network on raw pixels may be
+                    // thousands: its softmax says no more than which is the largest, and one that is off by little would
+                    // outweigh all others.
+                    let unit = max(1, variance.squareRoot() / temperature)
                     for row in 0..<rows {
                         sum +=
                             Double(weight)
@@ -97,10 +100,6 @@ struct LossHead {
         }
         return Double(log - x[label])
     }
-
-    /// A temperature is meant for scores that deviate by some units. Those of a network on raw pixels may be thousands, and
-    /// its softmax says no more than which is the largest: scores of a larger deviation are brought to this one.
-    private static let largeScores: Float = 10
 
     /// Kullback-Leibler divergence of a row at a temperature, times its square; scores in units of `unit`.
     private func divergenceOf(
