@@ -26,15 +26,7 @@ extension Pruning {
         }
         fields.append("reconstruct: \(reconstructs)")
         if let fineTuning { fields.append("fine_tune: {\(ConfigSnapshot.fields(fineTuning))}") }
-        func patterns(_ patterns: [GlobPattern]) -> String {
-            ConfigSnapshot.list(patterns.map { ConfigSnapshot.text($0.text) })
-        }
-        if let layers = selection.layers { fields.append("layers: \(patterns(layers))") }
-        if !selection.keep.isEmpty { fields.append("keep: \(patterns(selection.keep))") }
-        if let kinds = selection.kinds {
-            fields.append("kinds: \(ConfigSnapshot.list(kinds.map(\.rawValue).sorted()))")
-        }
-        if selection.minParameters > 0 { fields.append("min_parameters: \(selection.minParameters)") }
+        fields += ConfigSnapshot.fields(selection)
         fields.append("seed: \(seed)")
         return fields.joined(separator: ", ")
     }
