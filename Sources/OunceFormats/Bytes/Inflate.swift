@@ -31,7 +31,9 @@ struct Inflate {
             isLast = try take(1) == 1
             switch try take(2) {
             case 0: try stored()
-            case 1: try block(literals: Self.fixed.literals, distances: Self.fixed.distances)
+            case 1:
+                guard let (literals, distances) = Self.fixed else { throw Self.damaged("the fixed codes") }
+                try block(literals: literals, distances: distances)
             case 2:
                 let (literals, distances) = try dynamicCodes()
                 try block(literals: literals, distances: distances)
@@ -165,11 +167,11 @@ struct Inflate {
 
     // MARK: Tables of RFC 1951, section 3.2.5 to 3.2.7
 
-    private static let fixed: (literals: HuffmanCode, distances: HuffmanCode) = {
+    private static let fixed: (literals: HuffmanCode, distances: HuffmanCode)? = {
         let lengths = (0..<288).map { UInt8($0 < 144 ? 8 : $0 < 256 ? 9 : $0 < 280 ? 7 : 8) }
         guard let literals = HuffmanCode(lengths: lengths, mayBeIncomplete: false),
             let distances = HuffmanCode(lengths: [UInt8](repeating: 5, count: 32), mayBeIncomplete: false)
-        else { preconditionFailure("the fixed codes are complete") }
+        else { return nil }
         return (literals, distances)
     }()
 
