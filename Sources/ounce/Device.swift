@@ -32,8 +32,15 @@ enum Device {
             selection: tuning > 0 ? .measured(seconds: tuning, cacheDirectory: kernelCache) : .tableOrder)
     }
 
-    /// Where measured kernel times are kept: `OUNCE_KERNEL_CACHE`, a folder; nil: nowhere.
+    /// Where measured kernel times are kept: the folder `OUNCE_KERNEL_CACHE`, else that of this user's caches; nil: nowhere.
     private static var kernelCache: String? {
-        getenv("OUNCE_KERNEL_CACHE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        func folder(_ variable: String) -> String? {
+            getenv(variable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
+        if let own = getenv("OUNCE_KERNEL_CACHE") { return own.pointee == 0 ? nil : String(cString: own) }
+        guard let caches = folder("XDG_CACHE_HOME") ?? folder("HOME").map({ $0 + "/.cache" }) else { return nil }
+        mkdir(caches, 0o700)
+        mkdir(caches + "/ounce", 0o700)
+        return caches + "/ounce"
     }
 }

@@ -45,31 +45,45 @@ extension Model {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
+    /// Latency over repeated runs, after a short warm-up.
+    ///
+    /// - Parameters:
+    ///   - inputs: in the order of the model's inputs; nil: whatever lies there, extents of 1 for unknown ones.
+    ///   - seconds: how long; at least three runs.
+    package func measureLatency(
+        inputs: [Tensor]? = nil, seconds: Double
+    ) throws(RuntimeError) -> LatencyStatistics {
+        let samples = try timeRuns(inputs: inputs, warmUp: seconds / 5, seconds: seconds, runs: 3...1_000_000)
+        return LatencyStatistics(samples: samples.map { $0 * 1e3 }, threads: threads)
+    }
+
     /// Runs the model again and again, the inputs in place, and times each run. States go on from run to run.
     ///
     /// - Parameters:
     ///   - inputs: in the order of the model's inputs; nil: whatever lies there, extents of 1 for unknown ones.
-    ///   - seconds: how long, after a short warm-up; at least three runs.
-    package func measureLatency(
-        inputs given: [Tensor]? = nil, seconds: Double
-    ) throws(RuntimeError) -> LatencyStatistics {
+    ///   - warmUp: seconds of runs that are not timed, one run or more.
+    ///   - seconds: how long, within the number of `runs`.
+    /// - Returns: seconds of each run.
+    package func timeRuns(
+        inputs given: [Tensor]? = nil, warmUp: Double = 0, seconds: Double, runs: ClosedRange<Int>
+    ) throws(RuntimeError) -> [Double] {
         let stream = states.isEmpty ? nil : try makeStream()
         func run(_ session: Session) {
             if let stream { stream.run(session) } else { session.run() }
         }
         return try withInputs(given) { session in
             let start = Self.now()
-            repeat { run(session) } while Self.now() - start < seconds / 5
+            repeat { run(session) } while Self.now() - start < warmUp
             var samples: [Double] = []
             let begin = Self.now()
             var last = begin
-            while samples.count < 3 || (last - begin < seconds && samples.count < 1_000_000) {
+            while samples.count < runs.lowerBound || (last - begin < seconds && samples.count < runs.upperBound) {
                 run(session)
                 let now = Self.now()
-                samples.append((now - last) * 1e3)
+                samples.append(now - last)
                 last = now
             }
-            return LatencyStatistics(samples: samples, threads: threads)
+            return samples
         }
     }
 
@@ -96,6 +110,11 @@ extension Model {
                     candidates: step.timings)
             }
         }
+    }
+
+    /// The kernel of each step, for inputs with extents of 1 where they are unknown.
+    package var kernelNames: [String] {
+        (try? withSession(shapes: nil) { session in session.plan.steps.map(\.kernelName) }) ?? []
     }
 
     /// Runs `body` with a session that holds the inputs; what it held before where they are nil.

@@ -12,6 +12,15 @@ struct Bench: ParsableCommand {
     var layers = false
     @Option(help: "How long to measure.")
     var seconds: Double = 1
+    @Flag(
+        help: ArgumentHelp(
+            "Answer a script that compares engines: a JSON line about loading, then one for each line of seconds read.",
+            visibility: .hidden))
+    var worker = false
+    @Option(help: ArgumentHelp("For --worker: the input as .npy.", visibility: .hidden))
+    var input: String?
+    @Option(help: ArgumentHelp("For --worker: the output that is expected, as .npy.", visibility: .hidden))
+    var reference: String?
     @OptionGroup var options: ModelOptions
 
     struct Layer: Encodable {
@@ -41,6 +50,7 @@ struct Bench: ParsableCommand {
     func run() throws {
         try Failure.reporting {
             guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds takes a number up to 3600") }
+            if worker { return try BenchWorker.serve(file, input: input, reference: reference, options) }
             let model = try options.inputs.load(file).model(try options.runtimeOptions())
             let inputs = SyntheticInput.sample(for: model.inputs, seed: 1)
             let latency = try model.measureLatency(inputs: inputs, seconds: seconds)
