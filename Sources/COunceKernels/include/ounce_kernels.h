@@ -37,6 +37,9 @@ typedef enum {
 // Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
 uint32_t ounce_cpu_isas(void);
 // "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "neon", "neondot".
+// A hash of what the CPU says that it is: family, model, stepping and name. 0: it does not tell.
+uint64_t ounce_cpu_signature(void);
+
 const char *ounce_isa_name(ounce_isa isa);
 // Vector width in bits (scalar: 0).
 int ounce_isa_width(ounce_isa isa);
@@ -262,8 +265,16 @@ const ounce_kernel *ounce_kernels(size_t *count);
 // Sleeps while *word == expected (may wake early).
 void ounce_futex_wait(const uint32_t *word, uint32_t expected);
 void ounce_futex_wake(const uint32_t *word, int waiters);
+// Returns when *word is no longer `expected`, or after about so many nanoseconds.
+void ounce_spin_while(const uint32_t *word, uint32_t expected, int64_t nanoseconds);
+void ounce_spin_while64(const uint64_t *word, uint64_t expected, int64_t nanoseconds);
 // Tells the CPU that a spin loop is waiting.
 void ounce_pause(void);
+int32_t ounce_thread_id(void);
+// -1: unknown.
+int ounce_current_cpu(void);
+// From now on `thread` runs on the CPUs that the calling thread may run on, but not on `cpu` where there is another.
+void ounce_keep_off(int32_t thread, int cpu);
 
 // ---- reference mathematics, the same bits as the kernels use ----
 

@@ -36,9 +36,6 @@ final class Plan: Sendable {
     let stateInputBuffers: ArraySlice<Int>
     let stateOutputBuffers: ArraySlice<Int>
 
-    /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
-    private static let minimumCostPerThread = 200_000
-
     /// - Parameter graph: with static shapes.
     /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
     init(
@@ -103,9 +100,6 @@ final class Plan: Sendable {
         _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
         tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
-        func split(_ units: Int) -> Int {
-            max(1, min(threads, units, step.cost / minimumCostPerThread))
-        }
         switch step.work {
         case .generic(let name, let run):
             return PlannedStep(
@@ -134,9 +128,12 @@ final class Plan: Sendable {
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
             let count = Int(clamping: units(params))
+            let split = tuner.threads(
+                for: step, choice, units: count, limit: threads, inputBytes: byteCount(of: step.inputs.first, buffers),
+                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs,
+                inputs: step.inputs, output: step.output, units: count, threads: split, macs: step.macs,
                 timings: choice.timings)
         }
     }
