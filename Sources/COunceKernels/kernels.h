@@ -18,6 +18,10 @@
 #define HOW_CONV_S8_DOT_UNSIGNED                                                                        \
     ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, 16, NULL, \
         ounce_conv_tile_units
+#define HOW_CONV_S8_DOT_WIDE NULL, ounce_conv_s8_dot_wide_size, ounce_conv_s8_dot_wide_pack, 16, NULL, ounce_conv_s8_dot_wide_units
+#define HOW_CONV_S8_DOT_HALF NULL, ounce_conv_s8_dot_half_size, ounce_conv_s8_dot_half_pack, 16, NULL, ounce_conv_s8_dot_half_units
+#define HOW_CONV_F32_WIDE NULL, ounce_conv_f32_wide_size, ounce_conv_f32_wide_pack, 16, NULL, ounce_conv_f32_wide_units
+#define HOW_CONV_F32_HALF NULL, ounce_conv_f32_half_size, ounce_conv_f32_half_pack, 16, NULL, ounce_conv_f32_half_units
 #define HOW_CONV_S8_PAIRS                                                                                             \
     ounce_conv_tile_supports, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, 16, \
         ounce_conv_s8_pairs_scratch, ounce_conv_tile_units
@@ -99,6 +103,18 @@ size_t ounce_conv_s8_dot_size(const void *params, const ounce_conv_weights *weig
 void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_dot_wide_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_dot_wide_units(const void *params);
+size_t ounce_conv_s8_dot_half_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot_half_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_dot_half_units(const void *params);
+size_t ounce_conv_f32_wide_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_f32_wide_units(const void *params);
+size_t ounce_conv_f32_half_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_half_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_f32_half_units(const void *params);
 size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *weights);

@@ -1,26 +1,148 @@
+// Int8 convolution, four products by one instruction. x + 128 is unsigned, as the instruction wants its first factor; the
+// start values make up for it (tile_pack.c).
 #if defined(__x86_64__)
 #include "../target.h"
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
-#include "../vector.h"
+#include "walk.h"
 
-// x + 128 is unsigned, as the instruction wants its first factor; the start values make up for it (tile_pack.c).
-typedef __m512i acc16, in4, w64;
-OUNCE_INLINE acc16 acc_load(const void *p) { return _mm512_loadu_si512(p); }
-OUNCE_INLINE v16i acc_value(acc16 a) { return (v16i)a; }
-OUNCE_INLINE in4 in4_load(const int8_t *x) {
-    return _mm512_xor_si512(_mm512_set1_epi32(LOAD(int32_t, x)), _mm512_set1_epi32((int32_t)0x80808080));
+#define WALK_INPUT int8_t
+#define WALK_OUTPUT int8_t
+#define WALK_VARIANTS(V)                                                                         \
+    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(1, 2) V(2, 2) V(4, 2) V(6, 2) V(8, 2) V(10, 2) \
+    V(12, 2) V(14, 2) V(1, 3) V(1, 4)
+#include "walk_body.h"
+
+// The compiler is not to know that all lanes are the same: it would take a scalar's detour to the exclusive or.
+OUNCE_INLINE __m512i signs(void) {
+    __m512i v = _mm512_set1_epi8(-128);
+    __asm__("" : "+v"(v));
+    return v;
 }
-OUNCE_INLINE w64 w64_load(const char *w) { return _mm512_loadu_si512(w); }
-OUNCE_INLINE acc16 dot(acc16 a, in4 x, w64 w) { return _mm512_dpbusd_epi32(a, x, w); }
+OUNCE_INLINE __m512i inputs(const int8_t *x, __m512i sign) {
+    return _mm512_xor_si512(_mm512_set1_epi32(LOAD(int32_t, x)), sign);
+}
 
-#define OUNCE_BODY_ISA avx512vnni
-#define TILE_PANEL_BYTES(shape) s8_panel_bytes(shape, 4, 1)
-#define TILE_WIDE 6
-#define TILE_NARROW 12
-#define TILE_GROUP 4
-#define TILE_VARIANTS(V) \
-    V(1, 1) V(3, 1) V(6, 1) V(12, 1) V(1, 2) V(3, 2) V(6, 2) V(12, 2) V(1, 3) V(3, 3) V(6, 3) V(1, 4) V(3, 4) V(6, 4)
-#include "conv_s8_dot_body.h"
+OUNCE_INLINE __m512i rounded(__m512i acc, __m512 scale, __m512 hi) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale), hi));
+}
+
+// The requantisation rule on four times sixteen accumulators. What is below the range stays below it through saturation
+// (conversion gives the least int32 for what it cannot hold), what is above is cut before.
+OUNCE_INLINE __m512i requantised(const __m512i acc[4], const __m512 scale[4], ounce_range r) {
+    const __m512 hi = _mm512_set1_ps(r.hi);
+    const __m512i zero = _mm512_set1_epi16((int16_t)r.zero);
+    const __m512i low = _mm512_packs_epi32(rounded(acc[0], scale[0], hi), rounded(acc[1], scale[1], hi));
+    const __m512i high = _mm512_packs_epi32(rounded(acc[2], scale[2], hi), rounded(acc[3], scale[3], hi));
+    const __m512i mixed = _mm512_packs_epi16(_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_max_epi8(_mm512_permutexvar_epi32(order, mixed), _mm512_set1_epi8((int8_t)(r.lo + (float)r.zero)));
+}
+
+// Stores a group of four accumulators: `panels` panels of 4 / panels pixels.
+OUNCE_INLINE void store_group(int8_t *const *out, int64_t offset, __m512i q, const int panels, int64_t channels) {
+    if (panels == 1) {
+        const __m128i part[4] = {_mm512_castsi512_si128(q), _mm512_extracti32x4_epi32(q, 1),
+                                 _mm512_extracti32x4_epi32(q, 2), _mm512_extracti32x4_epi32(q, 3)};
+        if (OUNCE_LIKELY(channels >= 16)) {
+            OUNCE_UNROLL for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(out[i] + offset), part[i]);
+        } else {
+            const __mmask16 mask = (__mmask16)((1u << channels) - 1);
+            OUNCE_UNROLL for (int i = 0; i < 4; i++) _mm_mask_storeu_epi8(out[i] + offset, mask, part[i]);
+        }
+    } else {
+        const __m256i part[2] = {_mm512_castsi512_si256(q), _mm512_extracti32x8_epi32(q, 1)};
+        if (OUNCE_LIKELY(channels >= 32)) {
+            OUNCE_UNROLL for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(out[i] + offset), part[i]);
+        } else {
+            const __mmask32 mask = (__mmask32)((1u << channels) - 1);
+            OUNCE_UNROLL for (int i = 0; i < 2; i++) _mm256_mask_storeu_epi8(out[i] + offset, mask, part[i]);
+        }
+    }
+}
+
+// One pixel: memory decides, so one panel after the other, each into four sums.
+OUNCE_INLINE __m512i one_panel(const conv_walk *w, const int8_t *x, const char *panel) {
+    const __m512i sign = signs();
+    __m512i acc[4] = {_mm512_loadu_si512(panel), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    panel += S8_HEADER;
+    for (int64_t row = 0; row < w->rows; row++) {
+        for (int64_t column = 0; column < w->columns; column++) {
+            const int8_t *from = x + row * w->row_step + column * w->column_step;
+            int64_t k = 0;
+            for (; k + 16 <= w->length; k += 16, panel += 256) {
+                OUNCE_UNROLL for (int i = 0; i < 4; i++) {
+                    acc[i] = _mm512_dpbusd_epi32(acc[i], inputs(from + k + 4 * i, sign), _mm512_loadu_si512(panel + 64 * i));
+                }
+            }
+            for (; k < w->length; k += 4, panel += 64) {
+                acc[0] = _mm512_dpbusd_epi32(acc[0], inputs(from + k, sign), _mm512_loadu_si512(panel));
+            }
+        }
+    }
+    return _mm512_add_epi32(_mm512_add_epi32(acc[0], acc[1]), _mm512_add_epi32(acc[2], acc[3]));
+}
+
+OUNCE_INLINE void single(const tile_call *t, const int panels) {
+    const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
+    __m512i acc[4];
+    __m512 scale[4];
+    OUNCE_UNROLL for (int n = 0; n < 4; n++) {
+        const char *panel = t->panel + (size_t)(n < panels ? n : panels - 1) * t->walk->panel_bytes;
+        acc[n] = n < panels ? one_panel(t->walk, t->x[0] + t->in_offset, panel) : acc[panels - 1];
+        scale[n] = _mm512_loadu_ps(panel + 64);
+    }
+    const __mmask64 mask = t->channels >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << t->channels) - 1;
+    _mm512_mask_storeu_epi8(t->out[0] + t->out_offset, mask, requantised(acc, scale, range));
+}
+
+OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
+    if (pixels == 1) {
+        single(t, panels);
+        return;
+    }
+    const conv_walk w = *t->walk;
+    const __m512i sign = signs();
+    __m512i acc[WALK_PIXELS][2];
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+        const __m512i start = _mm512_loadu_si512(t->panel + (size_t)n * w.panel_bytes);
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) acc[m][n] = start;
+    }
+    const int8_t *x[WALK_PIXELS];
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) x[m] = t->x[m];
+    const char *weights = t->panel + S8_HEADER;
+    for (int64_t row = 0; row < w.rows; row++) {
+        for (int64_t column = 0; column < w.columns; column++) {
+            int64_t from = t->in_offset + row * w.row_step + column * w.column_step;
+            __asm__("" : "+r"(from));  // one index for all pixels, not a pointer for each
+            for (int64_t k = from; k < from + w.length; k += 4, weights += 64) {
+                __m512i wide[2];
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                    wide[n] = _mm512_loadu_si512(weights + (size_t)n * w.panel_bytes);
+                }
+                OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                    const __m512i v = inputs(x[m] + k, sign);
+                    OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], v, wide[n]);
+                }
+            }
+        }
+    }
+    const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
+    const int together = 4 / panels;
+    __m512 scale[4];
+    OUNCE_UNROLL for (int i = 0; i < 4; i++) {
+        scale[i] = _mm512_loadu_ps(t->panel + (size_t)(i % panels) * w.panel_bytes + 64);
+    }
+    OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
+        __m512i group[4];
+        OUNCE_UNROLL for (int i = 0; i < 4; i++) group[i] = acc[m + i / panels][i % panels];
+        store_group(t->out + m, t->out_offset, requantised(group, scale, range), panels, t->channels);
+    }
+}
+
+void ounce_conv_s8_avx512vnni(const ounce_call *call, int64_t begin, int64_t end) {
+    const conv_walk w = s8_dot_walk(call->params, WALK_AVX512);
+    walk_units(call, &w, begin, end);
+}
 TARGET_END
 #endif
