@@ -96,6 +96,24 @@ OUNCE_INLINE void single(const tile_call *t, const int panels) {
     _mm512_mask_storeu_epi8(t->out[0] + t->out_offset, mask, requantised(acc, scale, range));
 }
 
+// `count` sets of four reduction indices, from k on.
+OUNCE_INLINE void steps(__m512i acc[][2], const int8_t *const *x, int64_t k, const char *weights, size_t panel_bytes,
+                        __m512i sign, const int pixels, const int panels, const int count) {
+    __m512i wide[4];
+    OUNCE_UNROLL for (int n = 0; n < panels * count; n++) {
+        wide[n] = _mm512_loadu_si512(weights + (size_t)(n % panels) * panel_bytes + 64 * (n / panels));
+    }
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        const int8_t *from = x[m] + k;
+        OUNCE_UNROLL for (int i = 0; i < count; i++) {
+            const __m512i v = inputs(from + 4 * i, sign);
+            OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], v, wide[i * panels + n]);
+            }
+        }
+    }
+}
+
 OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     if (pixels == 1) {
         single(t, panels);
@@ -108,22 +126,16 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
         const __m512i start = _mm512_loadu_si512(t->panel + (size_t)n * w.panel_bytes);
         OUNCE_UNROLL for (int m = 0; m < pixels; m++) acc[m][n] = start;
     }
-    const int8_t *x[WALK_PIXELS];
-    OUNCE_UNROLL for (int m = 0; m < pixels; m++) x[m] = t->x[m];
+    const int8_t *const *x = t->x;
     const char *weights = t->panel + S8_HEADER;
     for (int64_t row = 0; row < w.rows; row++) {
         for (int64_t column = 0; column < w.columns; column++) {
-            int64_t from = t->in_offset + row * w.row_step + column * w.column_step;
-            __asm__("" : "+r"(from));  // one index for all pixels, not a pointer for each
-            for (int64_t k = from; k < from + w.length; k += 4, weights += 64) {
-                __m512i wide[2];
-                OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                    wide[n] = _mm512_loadu_si512(weights + (size_t)n * w.panel_bytes);
-                }
-                OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                    const __m512i v = inputs(x[m] + k, sign);
-                    OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], v, wide[n]);
-                }
+            int64_t k = t->in_offset + row * w.row_step + column * w.column_step;
+            const int64_t end = k + w.length;
+            __asm__("" : "+r"(k));  // one index for all pixels, not a pointer for each
+            for (; panels == 1 && k + 16 <= end; k += 16, weights += 256) steps(acc, x, k, weights, 0, sign, pixels, 1, 4);
+            for (; k < end; k += 4, weights += 64) {
+                steps(acc, x, k, weights, w.panel_bytes, sign, pixels, panels, 1);
             }
         }
     }

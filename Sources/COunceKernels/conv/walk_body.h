@@ -5,8 +5,8 @@
 // a tile stores all of its pixels.
 
 typedef struct {
-    const WALK_INPUT *x[WALK_PIXELS];
-    WALK_OUTPUT *out[WALK_PIXELS];
+    const WALK_INPUT *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
+    WALK_OUTPUT *out[2 * WALK_PIXELS];
     int64_t in_offset, out_offset;  // of the block's group and first channel
     int64_t channels;               // to store, from out_offset on
     const char *panel;
@@ -30,8 +30,21 @@ static tile_function tile_for(int64_t pixels, int64_t panels) {
     return NULL;
 }
 
+// The addresses of eight pixels, `step` bytes apart.
+typedef intptr_t v8a __attribute__((vector_size(64)));
+OUNCE_INLINE v8a addresses(int64_t step) {
+    return (v8a){0, step, 2 * step, 3 * step, 4 * step, 5 * step, 6 * step, 7 * step};
+}
+OUNCE_INLINE void put_addresses(void *to, const void *first, v8a steps) {
+    OUNCE_UNROLL for (int i = 0; i < WALK_PIXELS / 8; i++) {
+        const v8a some = (intptr_t)first + steps + 8 * i * steps[1];
+        memcpy((char *)to + 64 * i, &some, sizeof some);
+    }
+}
+
 // The output pixel that comes next.
 typedef struct {
+    v8a in_steps, out_steps;
     int64_t x, y, at;
     const WALK_INPUT *in, *row, *image;
     WALK_OUTPUT *out, *out_row, *out_image;
@@ -40,6 +53,8 @@ typedef struct {
 OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
     const ounce_conv_params *p = call->params;
     pixel_cursor c = {.x = pixel % p->out_w, .y = pixel / p->out_w % p->out_h, .at = pixel};
+    c.in_steps = addresses(p->stride_w * p->in_pixel * (int64_t)sizeof(WALK_INPUT));
+    c.out_steps = addresses(p->out_pixel * (int64_t)sizeof(WALK_OUTPUT));
     const int64_t image = pixel / p->out_w / p->out_h;
     c.image = (const WALK_INPUT *)call->in[0] + image * p->in_image;
     c.row = c.image + c.y * p->stride_h * p->in_row;
@@ -53,12 +68,14 @@ OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
 // The next tile's pixels; returns how many.
 OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, const ounce_conv_params *p, tile_call *t) {
     const int64_t count = ounce_min64(w->tile, w->pixels - c->at);
-    const int64_t step = p->stride_w * p->in_pixel;
+    const int64_t step = p->stride_w * p->in_pixel, out_step = p->out_pixel;
     c->at += count;
     for (int64_t m = 0; m < count;) {
-        const int64_t end = ounce_min64(count, m + p->out_w - c->x);
-        c->x += end - m;
-        for (; m < end; m++, c->in += step, c->out += p->out_pixel) t->x[m] = c->in, t->out[m] = c->out;
+        const int64_t some = ounce_min64(count - m, p->out_w - c->x);
+        put_addresses(t->x + m, c->in, c->in_steps);
+        put_addresses(t->out + m, c->out, c->out_steps);
+        m += some;
+        c->x += some, c->in += some * step, c->out += some * out_step;
         if (c->x < p->out_w) break;
         c->x = 0;
         if (++c->y == p->out_h) {
@@ -71,7 +88,9 @@ OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, const ounc
         }
         c->in = c->row, c->out = c->out_row;
     }
-    for (int64_t m = count; m < WALK_PIXELS; m++) t->x[m] = t->x[count - 1], t->out[m] = t->out[count - 1];
+    if (count < w->tile || count % 4) {
+        for (int64_t m = count; m < WALK_PIXELS; m++) t->x[m] = t->x[count - 1], t->out[m] = t->out[count - 1];
+    }
     return count;
 }
 
