@@ -70,6 +70,9 @@
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
         ounce_dwconv_s8_dot_unsigned_scratch, ounce_dwconv_s8_dot_unsigned_units
+#define HOW_DWCONV_S8_DOT_WIDE \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_wide_size, ounce_dwconv_s8_dot_wide_pack, 0, \
+        ounce_dwconv_s8_dot_wide_scratch, ounce_dwconv_s8_dot_wide_units
 #define HOW_DWCONV_S8_DOT \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, 0, \
         ounce_dwconv_s8_dot_scratch, ounce_dwconv_s8_dot_units
@@ -163,6 +166,10 @@ size_t ounce_dwconv_s8_dot_unsigned_size(const void *params, const ounce_conv_we
 size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_unsigned_units(const void *params);
 void ounce_dwconv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_dwconv_s8_dot_wide_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_dwconv_s8_dot_wide_scratch(const void *params);
+int64_t ounce_dwconv_s8_dot_wide_units(const void *params);
+void ounce_dwconv_s8_dot_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_dwconv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_units(const void *params);
