@@ -33,6 +33,7 @@ typedef struct {
     const char *packed;
     const char *x[4];        // each sixteen's first place in plane 0
     int64_t x_step;          // bytes between positions
+    int64_t planes, shifts;
     int64_t shift_step, plane_step;  // bytes between terms
     int8_t *out;
     int64_t out_step, lanes;  // lanes: outputs from `out` to the end of the row (flat) or of the pixel
@@ -48,19 +49,36 @@ OUNCE_INLINE void store_lanes(int8_t *out, __m512i q, int64_t lanes) {
     }
 }
 
-OUNCE_INLINE void run_block(block_call b, int64_t positions, const int64_t planes, const int64_t shifts) {
+// Three terms, as of a kernel of three by three, stay in registers.
+OUNCE_INLINE void run_block(block_call b, int64_t positions, const int three) {
     __m512 scale[4];
-    OUNCE_UNROLL for (int j = 0; j < 4; j++) scale[j] = _mm512_loadu_ps(b.packed + 256 + 64 * j);
+    __m512i kept[3][4], start[4];
+    OUNCE_UNROLL for (int j = 0; j < 4; j++) {
+        start[j] = _mm512_loadu_si512(b.packed + 64 * j);
+        scale[j] = _mm512_loadu_ps(b.packed + 256 + 64 * j);
+        OUNCE_UNROLL for (int i = 0; three && i < 3; i++) {
+            kept[i][j] = _mm512_loadu_si512(b.packed + 512 + 256 * i + 64 * j);
+        }
+    }
     for (; positions > 0; positions--) {
         __m512i acc[4];
-        OUNCE_UNROLL for (int j = 0; j < 4; j++) acc[j] = _mm512_loadu_si512(b.packed + 64 * j);
-        const char *w = b.packed + 512;
-        for (int64_t plane = 0; plane < planes; plane++) {
-            for (int64_t shift = 0; shift < shifts; shift++, w += 256) {
-                const int64_t term = plane * b.plane_step + shift * b.shift_step;
+        OUNCE_UNROLL for (int j = 0; j < 4; j++) acc[j] = start[j];
+        if (three) {
+            OUNCE_UNROLL for (int i = 0; i < 3; i++) {
                 OUNCE_UNROLL for (int j = 0; j < 4; j++) {
-                    const __m512i x = _mm512_loadu_si512(b.x[j] + term);
-                    acc[j] = _mm512_dpbusd_epi32(acc[j], x, _mm512_loadu_si512(w + 64 * j));
+                    const __m512i x = _mm512_loadu_si512(b.x[j] + i * b.shift_step);
+                    acc[j] = _mm512_dpbusd_epi32(acc[j], x, kept[i][j]);
+                }
+            }
+        } else {
+            const char *w = b.packed + 512;
+            for (int64_t plane = 0; plane < b.planes; plane++) {
+                for (int64_t shift = 0; shift < b.shifts; shift++, w += 256) {
+                    const int64_t term = plane * b.plane_step + shift * b.shift_step;
+                    OUNCE_UNROLL for (int j = 0; j < 4; j++) {
+                        const __m512i x = _mm512_loadu_si512(b.x[j] + term);
+                        acc[j] = _mm512_dpbusd_epi32(acc[j], x, _mm512_loadu_si512(w + 64 * j));
+                    }
                 }
             }
         }
@@ -82,7 +100,7 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
         interleave(taps, span, scratch + plane * s->plane_places * 4);
     }
     const int64_t places = s->flat ? columns * c : c, pixels = s->flat ? s->period / c : 1;
-    block_call b = {.x_step = pixels * p->stride_w * c * 4, .shift_step = s->shift_step * 4,
+    block_call b = {.planes = s->planes, .shifts = s->shifts, .x_step = pixels * p->stride_w * c * 4, .shift_step = s->shift_step * 4,
                     .plane_step = s->plane_places * 4, .out_step = pixels * c, .fewer = s->flat ? s->period : 0,
                     .range = ounce_make_range(p->out_min, p->out_max, p->out_zero)};
     for (int64_t first = 0; first < ounce_min64(s->period, places); first += 64, packed += s->block_bytes) {
@@ -96,9 +114,9 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
         }
         const int64_t positions = s->flat ? (places - first - 1) / s->period + 1 : columns;
         if (s->planes == 1 && s->shifts == 3) {
-            run_block(b, positions, 1, 3);
+            run_block(b, positions, 1);
         } else {
-            run_block(b, positions, s->planes, s->shifts);
+            run_block(b, positions, 0);
         }
     }
 }
