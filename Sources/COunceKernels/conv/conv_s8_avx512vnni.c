@@ -9,9 +9,10 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 
 #define WALK_INPUT int8_t
 #define WALK_OUTPUT int8_t
-#define WALK_VARIANTS(V)                                                                         \
-    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(1, 2) V(2, 2) V(4, 2) V(6, 2) V(8, 2) V(10, 2) \
-    V(12, 2) V(14, 2) V(1, 3) V(1, 4)
+#define WALK_VARIANTS(V)                                                                      \
+    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(1, 2) V(2, 2) V(3, 2) V(4, 2) V(5, 2) V(6, 2) \
+    V(7, 2) V(8, 2) V(9, 2) V(10, 2) V(11, 2) V(12, 2) V(13, 2) V(14, 2) V(1, 3) V(1, 4) V(1, 5) \
+    V(1, 6) V(1, 7) V(1, 8)
 #include "walk_body.h"
 
 // The compiler is not to know that all lanes are the same: it would take a scalar's detour to the exclusive or.
@@ -46,39 +47,54 @@ OUNCE_INLINE void store_group(int8_t *const *out, int64_t offset, __m512i q, con
     }
 }
 
-// One pixel: memory decides, so one panel after the other, each into four sums.
-OUNCE_INLINE __m512i one_panel(const conv_walk *w, const int8_t *x, const char *panel) {
+// One pixel by up to eight panels. Memory decides: it is read in many streams. `sums` sums for each panel
+// hide the latency of adding where there are few.
+OUNCE_INLINE void single(const tile_call *t, const int panels) {
+    const conv_walk w = *t->walk;
+    const int sums = panels < 3 ? 4 : panels < 5 ? 2 : 1;
     const __m512i sign = signs();
-    __m512i acc[4] = {_mm512_loadu_si512(panel), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-    panel += S8_HEADER;
-    for (int64_t row = 0; row < w->rows; row++) {
-        for (int64_t column = 0; column < w->columns; column++) {
-            const int8_t *from = x + row * w->row_step + column * w->column_step;
+    __m512i acc[8][4];
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+        acc[n][0] = _mm512_loadu_si512(t->panel + (size_t)n * w.panel_bytes);
+        OUNCE_UNROLL for (int i = 1; i < sums; i++) acc[n][i] = _mm512_setzero_si512();
+    }
+    const char *weights = t->panel + S8_HEADER;
+    for (int64_t row = 0; row < w.rows; row++) {
+        for (int64_t column = 0; column < w.columns; column++) {
+            const int8_t *x = t->x[0] + t->in_offset + row * w.row_step + column * w.column_step;
             int64_t k = 0;
-            for (; k + 16 <= w->length; k += 16, panel += 256) {
-                OUNCE_UNROLL for (int i = 0; i < 4; i++) {
-                    acc[i] = _mm512_dpbusd_epi32(acc[i], inputs(from + k + 4 * i, sign), _mm512_loadu_si512(panel + 64 * i));
+            for (; k + 4 * (sums - 1) < w.length; k += 4 * sums, weights += 64 * sums) {
+                OUNCE_UNROLL for (int i = 0; i < sums; i++) {
+                    const __m512i v = inputs(x + k + 4 * i, sign);
+                    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                        const char *from = weights + (size_t)n * w.panel_bytes + 64 * i;
+                        acc[n][i] = _mm512_dpbusd_epi32(acc[n][i], v, _mm512_loadu_si512(from));
+                    }
                 }
             }
-            for (; k < w->length; k += 4, panel += 64) {
-                acc[0] = _mm512_dpbusd_epi32(acc[0], inputs(from + k, sign), _mm512_loadu_si512(panel));
+            for (; sums > 1 && k < w.length; k += 4, weights += 64) {
+                const __m512i v = inputs(x + k, sign);
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                    const char *from = weights + (size_t)n * w.panel_bytes;
+                    acc[n][0] = _mm512_dpbusd_epi32(acc[n][0], v, _mm512_loadu_si512(from));
+                }
             }
         }
     }
-    return _mm512_add_epi32(_mm512_add_epi32(acc[0], acc[1]), _mm512_add_epi32(acc[2], acc[3]));
-}
-
-OUNCE_INLINE void single(const tile_call *t, const int panels) {
     const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
-    __m512i acc[4];
-    __m512 scale[4];
-    OUNCE_UNROLL for (int n = 0; n < 4; n++) {
-        const char *panel = t->panel + (size_t)(n < panels ? n : panels - 1) * t->walk->panel_bytes;
-        acc[n] = n < panels ? one_panel(t->walk, t->x[0] + t->in_offset, panel) : acc[panels - 1];
-        scale[n] = _mm512_loadu_ps(panel + 64);
+    OUNCE_UNROLL for (int first = 0; first < panels; first += 4) {
+        __m512i sum[4];
+        __m512 scale[4];
+        OUNCE_UNROLL for (int i = 0; i < 4; i++) {
+            const int n = first + i < panels ? first + i : panels - 1;
+            scale[i] = _mm512_loadu_ps(t->panel + (size_t)n * w.panel_bytes + 64);
+            sum[i] = acc[n][0];
+            OUNCE_UNROLL for (int j = 1; j < sums; j++) sum[i] = _mm512_add_epi32(sum[i], acc[n][j]);
+        }
+        const int64_t channels = t->channels - first * OUNCE_LANES;
+        const __mmask64 mask = channels >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << channels) - 1;
+        _mm512_mask_storeu_epi8(t->out[0] + t->out_offset + first * OUNCE_LANES, mask, requantised(sum, scale, range));
     }
-    const __mmask64 mask = t->channels >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << t->channels) - 1;
-    _mm512_mask_storeu_epi8(t->out[0] + t->out_offset, mask, requantised(acc, scale, range));
 }
 
 // `count` sets of four reduction indices, from k on.
@@ -132,13 +148,13 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     }
     OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
         __m512i group[4];
-        OUNCE_UNROLL for (int i = 0; i < 4; i++) group[i] = acc[m + i / panels][i % panels];
+        OUNCE_UNROLL for (int i = 0; i < 4; i++) group[i] = acc[pixels - m > i / panels ? m + i / panels : m][i % panels];
         store_group(t->out + m, t->out_offset, requantised(group, scale, range), panels, t->channels);
     }
 }
 
 void ounce_conv_s8_avx512vnni(const ounce_call *call, int64_t begin, int64_t end) {
-    const conv_walk w = s8_dot_walk(call->params, WALK_AVX512);
+    const conv_walk w = s8_dot_walk(call->params, WALK_AVX512_S8);
     walk_units(call, &w, begin, end);
 }
 TARGET_END

@@ -16,7 +16,8 @@
 typedef struct {
     int64_t narrow, wide, block, single;
 } walk_registers;
-#define WALK_AVX512 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 4})
+#define WALK_AVX512_S8 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 8})
+#define WALK_AVX512_F32 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 4})
 #define WALK_AVX ((walk_registers){.narrow = 6, .wide = 6, .block = 1, .single = 4})
 
 typedef struct {

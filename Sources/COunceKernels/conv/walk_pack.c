@@ -75,7 +75,7 @@ static void pack_f32(const ounce_conv_params *p, const conv_walk *w, const ounce
         const conv_walk w = walk(params, registers);                                                              \
         pack;                                                                                                     \
     }
-WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512, pack_s8_dot(params, &w, weights, 128, packed))
+WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512_S8, pack_s8_dot(params, &w, weights, 128, packed))
 WALKED(s8_dot_half, s8_dot_walk, WALK_AVX, pack_s8_dot(params, &w, weights, 128, packed))
-WALKED(f32_wide, f32_walk, WALK_AVX512, pack_f32(params, &w, weights, packed))
+WALKED(f32_wide, f32_walk, WALK_AVX512_F32, pack_f32(params, &w, weights, packed))
 WALKED(f32_half, f32_walk, WALK_AVX, pack_f32(params, &w, weights, packed))
