@@ -66,7 +66,7 @@
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2_BIASED \
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, 16, NULL, ounce_conv_tile_units
-#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_tile_units
+#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_row_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
         ounce_dwconv_s8_dot_unsigned_scratch, ounce_dwconv_s8_dot_unsigned_units
@@ -161,6 +161,7 @@ size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weigh
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);
+int64_t ounce_dwconv_row_units(const void *params);
 bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);

@@ -23,7 +23,8 @@ typedef struct {
 typedef struct {
     int64_t rows, columns, length;  // segments
     int64_t row_step, column_step;  // elements between them
-    int64_t pixels, tile, tiles;    // output pixels, those of a tile, and tiles
+    int64_t pixels, tiles;          // output pixels and their tiles
+    int64_t tile, longer;           // pixels of a tile; one more in the first `longer` tiles
     int64_t panels, block, blocks;  // panels of a group, those of a block, and a group's blocks
     int64_t group_in, group_out;    // channels of a group
     int64_t units;
@@ -50,8 +51,9 @@ OUNCE_INLINE conv_walk make_conv_walk(const ounce_conv_params *p, walk_registers
     w.panel_bytes = header + (size_t)padded * element;
     w.block = w.pixels == 1 ? r.single : w.panels == 1 ? 1 : r.block;
     const int64_t most = w.pixels == 1 ? 1 : w.block == 1 ? r.narrow : r.wide;
-    w.tile = w.pixels == 0 ? 1 : ounce_ceil_div(w.pixels, ounce_ceil_div(w.pixels, most));
-    w.tiles = ounce_ceil_div(w.pixels, w.tile);
+    w.tiles = ounce_ceil_div(w.pixels, most);
+    w.tile = w.tiles ? w.pixels / w.tiles : 0;
+    w.longer = w.tiles ? w.pixels % w.tiles : 0;
     w.blocks = ounce_ceil_div(w.panels, w.block);
     w.units = w.tiles * w.blocks * p->groups;
     const int64_t input = (int64_t)p->batch * p->out_h * p->stride_h * p->in_row * (int64_t)element;

@@ -45,14 +45,14 @@ OUNCE_INLINE void put_addresses(void *to, const void *first, v8a steps) {
 // The output pixel that comes next.
 typedef struct {
     v8a in_steps, out_steps;
-    int64_t x, y, at;
+    int64_t x, y;
     const WALK_INPUT *in, *row, *image;
     WALK_OUTPUT *out, *out_row, *out_image;
 } pixel_cursor;
 
 OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
     const ounce_conv_params *p = call->params;
-    pixel_cursor c = {.x = pixel % p->out_w, .y = pixel / p->out_w % p->out_h, .at = pixel};
+    pixel_cursor c = {.x = pixel % p->out_w, .y = pixel / p->out_w % p->out_h};
     c.in_steps = addresses(p->stride_w * p->in_pixel * (int64_t)sizeof(WALK_INPUT));
     c.out_steps = addresses(p->out_pixel * (int64_t)sizeof(WALK_OUTPUT));
     const int64_t image = pixel / p->out_w / p->out_h;
@@ -65,11 +65,15 @@ OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
     return c;
 }
 
-// The next tile's pixels; returns how many.
-OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, const ounce_conv_params *p, tile_call *t) {
-    const int64_t count = ounce_min64(w->tile, w->pixels - c->at);
+OUNCE_INLINE pixel_cursor cursor_at_tile(const ounce_call *call, const conv_walk *w, int64_t tile) {
+    return cursor_at(call, tile * w->tile + ounce_min64(tile, w->longer));
+}
+
+// The pixels of `tile`, where the cursor stands; returns how many.
+OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, int64_t tile, const ounce_conv_params *p,
+                                 tile_call *t) {
+    const int64_t count = w->tile + (tile < w->longer);
     const int64_t step = p->stride_w * p->in_pixel, out_step = p->out_pixel;
-    c->at += count;
     for (int64_t m = 0; m < count;) {
         const int64_t some = ounce_min64(count - m, p->out_w - c->x);
         put_addresses(t->x + m, c->in, c->in_steps);
@@ -88,7 +92,7 @@ OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, const ounc
         }
         c->in = c->row, c->out = c->out_row;
     }
-    if (count < w->tile || count % 4) {
+    if (count % 4) {  // a compiled tile may be larger
         for (int64_t m = count; m < WALK_PIXELS; m++) t->x[m] = t->x[count - 1], t->out[m] = t->out[count - 1];
     }
     return count;
@@ -110,11 +114,11 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
     int64_t block = w->by_blocks ? begin / w->tiles : begin % blocks;
     int64_t count = 0, panels = 0;
     tile_function run = NULL;
-    pixel_cursor cursor = cursor_at(call, tile * w->tile);
+    pixel_cursor cursor = cursor_at_tile(call, w, tile);
     for (int64_t unit = begin, new_tile = 1, new_block = 1; unit < end; unit++) {
         if (new_tile) {
             const int64_t before = count;
-            count = take_pixels(&cursor, w, p, &t);
+            count = take_pixels(&cursor, w, tile, p, &t);
             if (count != before) run = NULL;
         }
         if (new_block) {
@@ -127,7 +131,7 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
         run(&t);
         if (w->by_blocks) {
             new_block = ++tile == w->tiles;
-            if (new_block) tile = 0, block++, cursor = cursor_at(call, 0);
+            if (new_block) tile = 0, block++, cursor = cursor_at_tile(call, w, 0);
         } else {
             new_tile = ++block == blocks;
             if (new_tile) block = 0, tile++;
