@@ -1,5 +1,5 @@
 // Int8 convolution, four products by one instruction. x + 128 is unsigned, as the instruction wants its first factor; the
-// start values make up for it (tile_pack.c).
+// start values make up for it (walk_pack.c).
 #if defined(__x86_64__)
 #include "../target.h"
 

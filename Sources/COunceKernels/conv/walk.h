@@ -71,4 +71,21 @@ OUNCE_INLINE conv_walk f32_walk(const ounce_conv_params *p, walk_registers r) {
     return make_conv_walk(p, r, F32_HEADER, 1, sizeof(float));
 }
 
+// Int8 as pairs of int16: a kernel gathers the kernel places of its pixels end to end, and takes all blocks of those.
+OUNCE_INLINE conv_walk s8_pairs_walk(const ounce_conv_params *p, walk_registers r) {
+    conv_walk w = make_conv_walk(p, r, S8_HEADER, 2, 2);
+    const int64_t places = (int64_t)p->kernel_h * p->kernel_w;
+    w.rows = 1;
+    w.columns = p->groups == 1 ? 1 : places;
+    w.column_step = p->in_c;
+    w.length = p->groups == 1 ? places * p->in_c : w.group_in;
+    w.panel_bytes = S8_HEADER + (size_t)(w.columns * ounce_ceil_div(w.length, 2) * OUNCE_LANES) * 4;
+    w.by_blocks = 0;
+    return w;
+}
+// Elements of a gathered pixel, with room for a vector that starts at its last one.
+OUNCE_INLINE int64_t s8_pairs_row(const ounce_conv_params *p) {
+    return ((int64_t)p->kernel_h * p->kernel_w * p->in_c + 47) & ~(int64_t)31;
+}
+
 #endif

@@ -12,13 +12,30 @@ static void pack_words(const char *from, size_t row_bytes, int64_t rows, size_t 
     }
 }
 
+// The same for pairs of int8 that become int16.
+static void pack_pairs(const char *from, size_t row_bytes, int64_t rows, size_t bytes, char *to) {
+    for (size_t at = 0; at < bytes; at += 2, to += 64) {
+        for (int64_t lane = 0; lane < rows; lane++) {
+            const int8_t *pair = (const int8_t *)from + (size_t)lane * row_bytes + at;
+            const int16_t wide[2] = {pair[0], at + 1 < bytes ? pair[1] : 0};
+            memcpy(to + 4 * lane, wide, 4);
+        }
+    }
+}
+
 // The weights of a panel's `lanes` channels, the first of which is `channel`; `to` is all zeros where they do not fill it.
-static void pack_panel(const conv_walk *w, const void *weights, int64_t channel, int64_t lanes, size_t element, char *to) {
+static void pack_panel(const conv_walk *w, const void *weights, int64_t channel, int64_t lanes, size_t element,
+                       int pairs, char *to) {
     const int64_t segments = w->rows * w->columns;
     const size_t row = (size_t)(segments * w->length) * element, segment = (size_t)w->length * element;
     const char *from = (const char *)weights + (size_t)channel * row;
-    for (int64_t i = 0; i < segments; i++, from += segment, to += (segment + 3) / 4 * 64) {
-        pack_words(from, row, lanes, segment, to);
+    const size_t word = pairs ? 2 : 4;
+    for (int64_t i = 0; i < segments; i++, from += segment, to += (segment + word - 1) / word * 64) {
+        if (pairs) {
+            pack_pairs(from, row, lanes, segment, to);
+        } else {
+            pack_words(from, row, lanes, segment, to);
+        }
     }
 }
 
@@ -30,8 +47,8 @@ static void pack_panel(const conv_walk *w, const void *weights, int64_t channel,
              first += OUNCE_LANES)
 
 // `offset` is what the kernel adds to every input element.
-static void pack_s8_dot(const ounce_conv_params *p, const conv_walk *w, const ounce_conv_weights *weights, int32_t offset,
-                        void *packed) {
+static void pack_s8(const ounce_conv_params *p, const conv_walk *w, const ounce_conv_weights *weights, int32_t offset,
+                    int pairs, void *packed) {
     const int64_t all = w->rows * w->columns * w->length;
     char *panel = packed;
     FOR_PANELS(w, p->groups) {
@@ -46,7 +63,7 @@ static void pack_s8_dot(const ounce_conv_params *p, const conv_walk *w, const ou
             start[lane] = ounce_wrap_add(bias, ounce_wrap_mul(-(p->in_zero + offset), sum));
             scale[lane] = weights->scale[channel + lane];
         }
-        pack_panel(w, weights->weights, channel, lanes, 1, panel + S8_HEADER);
+        pack_panel(w, weights->weights, channel, lanes, 1, pairs, panel + S8_HEADER);
         panel += w->panel_bytes;
     }
 }
@@ -59,7 +76,7 @@ static void pack_f32(const ounce_conv_params *p, const conv_walk *w, const ounce
         for (int64_t lane = 0; lane < lanes; lane++) {
             bias[lane] = weights->bias ? ((const float *)weights->bias)[channel + lane] : 0;
         }
-        pack_panel(w, weights->weights, channel, lanes, sizeof(float), panel + F32_HEADER);
+        pack_panel(w, weights->weights, channel, lanes, sizeof(float), 0, panel + F32_HEADER);
         panel += w->panel_bytes;
     }
 }
@@ -75,7 +92,12 @@ static void pack_f32(const ounce_conv_params *p, const conv_walk *w, const ounce
         const conv_walk w = walk(params, registers);                                                              \
         pack;                                                                                                     \
     }
-WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512_S8, pack_s8_dot(params, &w, weights, 128, packed))
-WALKED(s8_dot_half, s8_dot_walk, WALK_AVX, pack_s8_dot(params, &w, weights, 128, packed))
+WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512_S8, pack_s8(params, &w, weights, 128, 0, packed))
+WALKED(s8_dot_half, s8_dot_walk, WALK_AVX, pack_s8(params, &w, weights, 128, 0, packed))
+WALKED(s8_pairs, s8_pairs_walk, WALK_AVX, pack_s8(params, &w, weights, 0, 1, packed))
 WALKED(f32_wide, f32_walk, WALK_AVX512_F32, pack_f32(params, &w, weights, packed))
 WALKED(f32_half, f32_walk, WALK_AVX, pack_f32(params, &w, weights, packed))
+
+size_t ounce_conv_s8_pairs_scratch(const void *params) {
+    return (size_t)(WALK_AVX.narrow * s8_pairs_row(params)) * sizeof(int16_t);
+}
