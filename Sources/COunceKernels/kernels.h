@@ -15,6 +15,11 @@
     ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT \
     ounce_conv_tile_supports, ounce_conv_s8_dot_size, ounce_conv_s8_dot_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_DOT8 \
+    ounce_conv_tile_supports, ounce_conv_s8_dot8_size, ounce_conv_s8_dot8_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_AMX                                                                    \
+    ounce_conv_s8_amx_supports, ounce_conv_s8_amx_size, ounce_conv_s8_amx_pack, 32, \
+        ounce_conv_s8_amx_scratch, ounce_conv_s8_amx_units
 #define HOW_CONV_S8_DOT_UNSIGNED                                                                        \
     ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, 16, NULL, \
         ounce_conv_tile_units
@@ -97,6 +102,8 @@ size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *we
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_dot8_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot8_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
@@ -105,6 +112,11 @@ size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *w
 void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_scratch(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
+bool ounce_conv_s8_amx_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_scratch(const void *params);
+void ounce_conv_s8_amx_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_amx_units(const void *params);
 bool ounce_conv_s8_sparse_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_sparse_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);

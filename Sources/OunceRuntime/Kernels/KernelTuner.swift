@@ -90,12 +90,16 @@ struct KernelTuner {
     }
 
     /// Portable kernels are left out where others are, and of kernels for the same kind of weights all but the two that the
-    /// table prefers: narrower instruction sets lose.
+    /// table prefers: narrower instruction sets lose. AMX comes on top, for it pays in some layers only.
     private static func worthMeasuring(_ kernels: [Kernel]) -> [Kernel] {
         let vector = kernels.filter { $0.isa != OUNCE_ISA_SCALAR }
         var taken: [String: Int] = [:]
         var kept: [Kernel] = []
         for kernel in (vector.isEmpty ? kernels : vector).reversed() {
+            if kernel.isa == OUNCE_ISA_AMX {
+                kept.insert(kernel, at: 0)
+                continue
+            }
             taken[kernel.variant, default: 0] += 1
             if taken[kernel.variant, default: 0] <= 2 { kept.insert(kernel, at: 0) }
         }
