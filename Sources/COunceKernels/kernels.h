@@ -11,6 +11,9 @@
 // HOW_<how> of the kernel list: supports, packed_size, pack, pack_channels (16: a panel), scratch_size, units.
 #define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, 0, NULL, ounce_conv_pixels
 #define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, 0, NULL, ounce_conv_pixels
+#define HOW_CONV_F32_CHANNELS \
+    NULL, ounce_conv_f32_channels_size, ounce_conv_f32_channels_pack, 0, NULL, ounce_conv_fours
+#define HOW_CONV_S8_CHANNELS NULL, ounce_conv_s8_channels_size, ounce_conv_s8_channels_pack, 0, NULL, ounce_conv_fours
 #define HOW_CONV_F32_TILE \
     ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT \
@@ -97,6 +100,11 @@ void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *wei
 size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_pixels(const void *params);
+size_t ounce_conv_f32_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_fours(const void *params);
 bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);

@@ -77,3 +77,17 @@ else
         -o "$OUT/tests-arm64" -lm
     under_qemu arm64 qemu-aarch64-static /usr/aarch64-linux-gnu cortex-a53 cortex-a76 max
 fi
+
+CROSS=$(ls -d /usr/lib/gcc-cross/riscv64-linux-gnu/* 2> /dev/null | tail -n 1)
+if [ "$(uname -m)" = riscv64 ]; then
+    echo "== RISC-V is native here"
+elif [ -z "$CROSS" ] || ! command -v qemu-riscv64-static > /dev/null; then
+    echo "NOTICE: RISC-V kernels are not tested: install qemu-user-static and gcc-riscv64-linux-gnu"
+else
+    # Without vectors in all of it, the compiler warns of loops that it leaves alone. Debian's linker fails on its output.
+    build riscv64 --target=riscv64-linux-gnu -march=rv64gc -Wno-pass-failed -I/usr/riscv64-linux-gnu/include
+    "$CC" --target=riscv64-linux-gnu -fuse-ld=lld -B"$CROSS" -L"$CROSS" -L/usr/riscv64-linux-gnu/lib \
+        "$OUT"/riscv64/*.o -o "$OUT/tests-riscv64" -lm
+    under_qemu riscv64 qemu-riscv64-static /usr/riscv64-linux-gnu rv64 rv64,v=true,vext_spec=v1.0,vlen=128 \
+        rv64,v=true,vext_spec=v1.0,vlen=256 rv64,v=true,vext_spec=v1.0,vlen=512
+fi

@@ -66,6 +66,30 @@ uint32_t ounce_cpu_isas(void) {
 
 void ounce_pause(void) { __asm__ volatile("yield" ::: "memory"); }
 
+#elif defined(__riscv) && __riscv_xlen == 64
+#include <sys/auxv.h>
+
+// Early CPUs and their kernels mean draft 0.7.1 by the same bit: there the vector type below, which has the bits of
+// version 1.0 for tails and masks, is an illegal one.
+static int has_vectors_1_0(void) {
+    unsigned long length, type;
+    __asm__ volatile(
+        ".option push\n.option arch, +v\n"
+        "vsetvli %0, zero, e8, m1, ta, ma\ncsrr %1, vtype\n"
+        ".option pop"
+        : "=r"(length), "=r"(type));
+    return type == 0xC0;
+}
+
+uint32_t ounce_cpu_isas(void) {
+    const unsigned long vectors = 1ul << ('V' - 'A');
+    uint32_t isas = 1u << OUNCE_ISA_SCALAR;
+    if ((getauxval(AT_HWCAP) & vectors) && has_vectors_1_0()) isas |= 1u << OUNCE_ISA_RVV;
+    return isas;
+}
+
+void ounce_pause(void) { __asm__ volatile(".4byte 0x0100000f" ::: "memory"); }  // pause, a hint
+
 #else
 uint32_t ounce_cpu_isas(void) { return 1u << OUNCE_ISA_SCALAR; }
 void ounce_pause(void) { __asm__ volatile("" ::: "memory"); }
@@ -73,11 +97,11 @@ void ounce_pause(void) { __asm__ volatile("" ::: "memory"); }
 
 const char *ounce_isa_name(ounce_isa isa) {
     static const char *const names[OUNCE_ISA_COUNT] = {"scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt",
-                                                        "amx", "neon", "neondot", "i8mm"};
+                                                        "amx", "neon", "neondot", "i8mm", "rvv"};
     return (unsigned)isa < OUNCE_ISA_COUNT ? names[isa] : "unknown";
 }
 
 int ounce_isa_width(ounce_isa isa) {
-    static const int widths[OUNCE_ISA_COUNT] = {0, 256, 256, 512, 512, 512, 128, 128, 128};
+    static const int widths[OUNCE_ISA_COUNT] = {0, 256, 256, 512, 512, 512, 128, 128, 128, 128};
     return (unsigned)isa < OUNCE_ISA_COUNT ? widths[isa] : 0;
 }
