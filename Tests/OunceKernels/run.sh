@@ -69,8 +69,8 @@ tail -n 1 "$OUT/sanitized.log"
 CROSS=$(ls -d /usr/lib/gcc-cross/aarch64-linux-gnu/* 2> /dev/null | tail -n 1)
 if [ "$(uname -m)" = aarch64 ]; then
     echo "== ARM64 is native here"
-elif [ -z "$CROSS" ] || ! command -v qemu-aarch64-static > /dev/null; then
-    echo "NOTICE: ARM64 kernels are not tested: install qemu-user-static and gcc-aarch64-linux-gnu"
+elif [ -z "$CROSS" ] || [ ! -d /usr/aarch64-linux-gnu/include ] || ! command -v qemu-aarch64-static > /dev/null; then
+    echo "NOTICE: ARM64 kernels are not tested: install qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 else
     build arm64 --target=aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include
     "$CC" --target=aarch64-linux-gnu -B"$CROSS" -L"$CROSS" -L/usr/aarch64-linux-gnu/lib "$OUT"/arm64/*.o \
@@ -81,8 +81,8 @@ fi
 CROSS=$(ls -d /usr/lib/gcc-cross/riscv64-linux-gnu/* 2> /dev/null | tail -n 1)
 if [ "$(uname -m)" = riscv64 ]; then
     echo "== RISC-V is native here"
-elif [ -z "$CROSS" ] || ! command -v qemu-riscv64-static > /dev/null; then
-    echo "NOTICE: RISC-V kernels are not tested: install qemu-user-static and gcc-riscv64-linux-gnu"
+elif [ -z "$CROSS" ] || [ ! -d /usr/riscv64-linux-gnu/include ] || ! command -v qemu-riscv64-static > /dev/null; then
+    echo "NOTICE: RISC-V kernels are not tested: install qemu-user-static gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
 else
     # Without vectors in all of it, the compiler warns of loops that it leaves alone. Debian's linker fails on its output.
     build riscv64 --target=riscv64-linux-gnu -march=rv64gc -Wno-pass-failed -I/usr/riscv64-linux-gnu/include
