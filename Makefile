@@ -26,7 +26,8 @@ dependencies:
 	@Tools/install-dependencies libsystemd-dev libyaml-dev pkg-config curl
 
 test: dependencies
-	@Tools/install-dependencies python3 python3-venv qemu-user-static gcc-aarch64-linux-gnu
+	@Tools/install-dependencies python3 python3-venv qemu-user-static \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
 	swift build --build-tests $(TEST_FLAGS)
 	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh

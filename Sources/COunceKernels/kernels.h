@@ -11,6 +11,9 @@
 // HOW_<how> of the kernel list: supports, packed_size, pack, pack_channels (16: a panel), scratch_size, units.
 #define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, 0, NULL, ounce_conv_pixels
 #define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, 0, NULL, ounce_conv_pixels
+#define HOW_CONV_F32_CHANNELS \
+    NULL, ounce_conv_f32_channels_size, ounce_conv_f32_channels_pack, 0, NULL, ounce_conv_fours
+#define HOW_CONV_S8_CHANNELS NULL, ounce_conv_s8_channels_size, ounce_conv_s8_channels_pack, 0, NULL, ounce_conv_fours
 #define HOW_CONV_F32_TILE \
     ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT \
@@ -21,6 +24,11 @@
 #define HOW_CONV_F32_HALF NULL, ounce_conv_f32_half_size, ounce_conv_f32_half_pack, 16, NULL, ounce_conv_f32_half_units
 #define HOW_CONV_S8_PAIRS \
     NULL, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, 16, ounce_conv_s8_pairs_scratch, ounce_conv_s8_pairs_units
+#define HOW_CONV_S8_DOT8 \
+    ounce_conv_tile_supports, ounce_conv_s8_dot8_size, ounce_conv_s8_dot8_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_AMX                                                                    \
+    ounce_conv_s8_amx_supports, ounce_conv_s8_amx_size, ounce_conv_s8_amx_pack, 32, \
+        ounce_conv_s8_amx_scratch, ounce_conv_s8_amx_units
 #define HOW_CONV_S8_SINGLE \
     ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_SPARSE_PLAIN                                                                           \
@@ -95,6 +103,11 @@ void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *wei
 size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_pixels(const void *params);
+size_t ounce_conv_f32_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_fours(const void *params);
 bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
@@ -112,6 +125,8 @@ int64_t ounce_conv_f32_wide_units(const void *params);
 size_t ounce_conv_f32_half_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_half_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_f32_half_units(const void *params);
+size_t ounce_conv_s8_dot8_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot8_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *weights);
@@ -119,6 +134,11 @@ void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *wei
 size_t ounce_conv_s8_pairs_scratch(const void *params);
 int64_t ounce_conv_s8_pairs_units(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
+bool ounce_conv_s8_amx_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_scratch(const void *params);
+void ounce_conv_s8_amx_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_amx_units(const void *params);
 bool ounce_conv_s8_sparse_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_sparse_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);

@@ -82,4 +82,5 @@ static void pack_s8(const ounce_conv_params *p, conv_shape s, const ounce_conv_w
     }
 #define AS_IS(s) (s)
 S8_PACKING(dot, AS_IS, 4, 1, 0)
+S8_PACKING(dot8, AS_IS, 8, 1, 0)
 S8_PACKING(single, AS_IS, 1, 1, 0)

@@ -29,19 +29,22 @@ typedef enum {
     OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
     OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
     OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ
+    OUNCE_ISA_AMX,         // AVX-512 VNNI + AMX-INT8
     OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
     OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
+    OUNCE_ISA_I8MM,        // + 8-bit matrix products (ARMv8.6)
+    OUNCE_ISA_RVV,         // RISC-V vector extension 1.0, vectors of any length
     OUNCE_ISA_COUNT
 } ounce_isa;
 
 // Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
 uint32_t ounce_cpu_isas(void);
-// "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "neon", "neondot".
 // A hash of what the CPU says that it is: family, model, stepping and name. 0: it does not tell.
 uint64_t ounce_cpu_signature(void);
 
+// "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "amx", "neon", "neondot", "i8mm", "rvv".
 const char *ounce_isa_name(ounce_isa isa);
-// Vector width in bits (scalar: 0).
+// Vector width in bits (scalar: 0; rvv: 128, the least).
 int ounce_isa_width(ounce_isa isa);
 
 // ---- families and their parameters ----

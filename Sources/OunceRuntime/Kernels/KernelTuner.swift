@@ -140,12 +140,13 @@ struct KernelTuner {
     }
 
     /// Portable kernels are left out where others are, and of kernels for the same kind of weights all but the two that the
-    /// table prefers: narrower instruction sets lose.
+    /// table prefers: narrower instruction sets lose. AMX comes on top, for it pays in some layers only.
     private static func worthMeasuring(_ kernels: [Kernel]) -> [Kernel] {
         let vector = kernels.filter { $0.isa != OUNCE_ISA_SCALAR }
         let variants = (vector.isEmpty ? kernels : vector).map { ($0, $0.variant) }
         return variants.enumerated().filter { place, kernel in
-            variants[(place + 1)...].count { $0.1 == kernel.1 } < 2
+            kernel.0.isa == OUNCE_ISA_AMX
+                || variants[(place + 1)...].count { $0.1 == kernel.1 && $0.0.isa != OUNCE_ISA_AMX } < 2
         }.map(\.element.0)
     }
 
