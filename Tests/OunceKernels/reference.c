@@ -191,6 +191,8 @@ static void layernorm(const step *s, float *out) {
 static void copy(const step *s, char *out) {
     const ounce_copy_params *p = &s->p.copy;
     const int64_t size = p->element_size;
+    char *before = malloc(s->out_bytes);
+    memcpy(before, out, s->out_bytes);
     for (int64_t i = 0; i < p->fill_count; i++) memcpy(out + i * size, &p->fill, (size_t)size);
     int64_t total = 1;
     for (int axis = 0; axis < p->rank; axis++) total *= p->extent[axis];
@@ -201,8 +203,9 @@ static void copy(const step *s, char *out) {
             to += rest % p->extent[axis] * p->out_stride[axis];
             rest /= p->extent[axis];
         }
-        memcpy(out + to * size, (const char *)s->in[0] + from * size, (size_t)size);
+        memcpy(out + to * size, p->hole ? before + to * size : (const char *)s->in[0] + from * size, (size_t)size);
     }
+    free(before);
 }
 
 static void matmul(const step *s, float *out) {

@@ -214,6 +214,15 @@ static void make_binary(step *s) {
     snprintf(s->text, sizeof s->text, "op %d, rank %d, %d elements", p.op, p.rank, (int)total);
 }
 
+// Long axes and few, so that tiles, interleavings and long runs are met.
+static void random_extents(ounce_copy_params *p) {
+    const int longest = p->rank == 1 ? 9999 : p->rank == 2 ? 300 : 40;
+    for (int axis = 0; axis < p->rank; axis++) {
+        p->extent[axis] = p->rank == 1 || random_int(0, 2) == 0 ? random_int(1, longest) : PICK(1, 2, 3, 4, 5, 8, 12, 17, 33);
+    }
+    if (p->rank == 4) p->extent[random_int(0, 3)] = PICK(1, 2);
+}
+
 static void make_copy(step *s) {
     ounce_copy_params p = {.element_size = PICK(1, 1, 2, 4, 4, 8), .rank = random_int(1, 4)};
     int order[4] = {0, 1, 2, 3};
@@ -222,8 +231,8 @@ static void make_copy(step *s) {
         order[i] = order[j], order[j] = keep;
     }
     int64_t in = 1, out = 1;
+    random_extents(&p);
     for (int axis = p.rank - 1; axis >= 0; axis--) {
-        p.extent[axis] = p.rank == 1 ? random_int(1, 9999) : random_int(1, 12);
         p.in_stride[axis] = in;
         in *= p.extent[axis] + PICK(0, 0, 0, 2);
     }
@@ -236,10 +245,20 @@ static void make_copy(step *s) {
     const size_t size = (size_t)p.element_size;
     p.fill_count = random_int(0, 1) ? out + p.out_offset : 0;
     p.fill = (uint64_t)random_bits() << 32 | random_bits();
+    p.hole = p.fill_count > 0 && random_int(0, 3) == 0;
+    if (p.hole) {
+        out = 1;
+        for (int axis = p.rank - 1; axis >= 0; axis--) {
+            p.in_stride[axis] = p.out_stride[axis] = out;
+            out *= p.extent[axis] + PICK(0, 1, 2);
+        }
+        in = out, p.fill_count = out + p.out_offset;
+    }
     s->in_bytes[0] = (size_t)(in + p.in_offset) * size, s->out_bytes = (size_t)(out + p.out_offset) * size;
     s->in[0] = random_int8s(s->in_bytes[0], 0);
     s->p.copy = p;
-    snprintf(s->text, sizeof s->text, "%d bytes, rank %d, fill %d", p.element_size, p.rank, p.fill_count > 0);
+    snprintf(s->text, sizeof s->text, "%d bytes, rank %d (%d, %d, %d, %d), fill %d, hole %d", p.element_size, p.rank,
+             (int)p.extent[0], (int)p.extent[1], (int)p.extent[2], (int)p.extent[3], p.fill_count > 0, p.hole);
 }
 
 static void make_matmul(step *s) {

@@ -192,10 +192,11 @@ typedef struct {
 } ounce_quantize_params;
 
 // For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole
-// output (fill_count elements) is set to the element `fill` first; such a copy has one unit. Without fill no two
-// indices may name the same output element. Offsets are elements from in[0] and out; fill starts at out.
+// output (fill_count elements) is set to the element `fill` first. No two indices may name the same output element.
+// Offsets are elements from in[0] and out; fill starts at out. With fill and `hole` the box is left as it is and what
+// lies around it filled; then both strides are the same, those of a row-major tensor into which the box fits.
 typedef struct {
-    int32_t element_size, rank;
+    int32_t element_size, rank, hole;
     int64_t extent[OUNCE_MAX_RANK], in_stride[OUNCE_MAX_RANK], out_stride[OUNCE_MAX_RANK];
     int64_t in_offset, out_offset;
     int64_t fill_count;  // 0: no fill
