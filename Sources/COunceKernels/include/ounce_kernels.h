@@ -268,6 +268,14 @@ typedef struct {
 // neither has been measured. Only kernels for this architecture are listed.
 const ounce_kernel *ounce_kernels(size_t *count);
 
+// ---- the machine's limits (what `ounce bench` compares with) ----
+
+// Does so many rounds of multiply-accumulates of int8 or float32 in the registers of `isa`, as fast as they go. Returns how
+// many those were; 0: there is no such loop for it.
+int64_t ounce_peak_macs(ounce_isa isa, int is_float, int64_t rounds);
+// Reads all words once; what it returns depends on them.
+uint64_t ounce_read_words(const uint64_t *words, int64_t count);
+
 // ---- waiting (used by the runtime's thread pool) ----
 
 // Sleeps while *word == expected (may wake early).
