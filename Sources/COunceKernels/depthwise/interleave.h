@@ -6,7 +6,8 @@
 //   terms of an output:  planes x kernel columns
 // `lanes` outputs (16 or 64) are computed at a time: a block. Where pixels may share a block, an output row is one flat run
 // of places, whose channels repeat after `period` = lcm(channels, lanes) places; else each pixel's channels are cut into
-// blocks. A unit is a stretch of `columns` pixels of an output row.
+// blocks. A unit is a stretch of `columns` pixels of an output row, or of two (`rows`) that share a plane of four rows: the
+// second row's three taps are its last ones.
 #ifndef OUNCE_INTERLEAVE_H
 #define OUNCE_INTERLEAVE_H
 
@@ -18,7 +19,7 @@ typedef struct {
     int64_t tap_step, tap_count;    // taps that are grouped: elements between them, and how many
     int64_t shift_step;             // places between kernel columns in a plane
     int64_t lanes, flat, period, blocks;  // blocks = period / lanes
-    int64_t columns, stretches;
+    int64_t columns, stretches, rows;
     int64_t plane_places;           // with room for whole vectors
     size_t block_bytes;
 } interleaving;
@@ -32,6 +33,8 @@ OUNCE_INLINE interleaving make_interleaving(const ounce_conv_params *p, int64_t 
     s.planes = ounce_ceil_div(s.tap_count, group);
     s.shifts = by_rows ? p->kernel_w : 1;
     s.shift_step = p->dilation_w * c;
+    const int rows_share = lanes == 64 && s.tap_count == 3 && by_rows && p->stride_h == 1 && p->dilation_h == 1;
+    s.rows = rows_share && s.shifts == 3 ? 2 : 1;
     s.terms = s.planes * s.shifts;
     int64_t period = c;
     while (period % lanes) period *= 2;  // lanes is a power of two
