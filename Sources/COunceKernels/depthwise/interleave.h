@@ -44,9 +44,9 @@ OUNCE_INLINE interleaving make_interleaving(const ounce_conv_params *p, int64_t 
     s.period = s.flat ? period : ounce_ceil_div(c, lanes) * lanes;
     s.blocks = s.period / lanes;
     s.block_bytes = (size_t)lanes * 8 + (size_t)(s.terms * lanes) * 4;
-    const int64_t cached = 6144 / (c * s.planes * p->stride_w);
-    s.columns = ounce_min64(p->out_w, ounce_max64(4, cached));
-    s.stretches = ounce_ceil_div(p->out_w, s.columns);
+    const int64_t cached = ounce_max64(4, 6144 / (c * s.planes * p->stride_w));
+    s.stretches = ounce_ceil_div(p->out_w, cached);
+    s.columns = ounce_ceil_div(p->out_w, s.stretches);
     const int64_t beyond = ounce_ceil_div(lanes, c);  // pixels of a block that begins with the last place
     const int64_t span = (s.columns - 1 + beyond) * p->stride_w + (s.shifts - 1) * p->dilation_w + 1;
     s.plane_places = (span * c + 127) / 64 * 64;
