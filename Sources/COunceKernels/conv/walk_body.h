@@ -118,6 +118,7 @@ OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *pack
 
 OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
+    if (begin >= end) return;
     tile_call t = {.walk = w, .p = p};
     const int64_t blocks = w->blocks * p->groups;
     int64_t tile = w->by_blocks ? begin % w->tiles : begin / blocks;
