@@ -86,6 +86,10 @@
 #define HOW_DWCONV_S8_TAPS                                                             \
     ounce_dwconv_s8_taps_supports, ounce_dwconv_s8_taps_size, ounce_dwconv_s8_taps_pack, 0, \
         ounce_dwconv_s8_taps_scratch, ounce_dwconv_tile_units
+#define HOW_CONV_S8F32 \
+    ounce_conv_s8f32_supports, ounce_conv_s8f32_size, ounce_conv_s8f32_pack, 16, NULL, ounce_conv_s8f32_units
+#define HOW_CONV_S8F32_UNSIGNED \
+    ounce_conv_s8f32_supports, ounce_conv_s8f32_size, ounce_conv_s8f32_unsigned_pack, 16, NULL, ounce_conv_s8f32_units
 #define HOW_POOL NULL, NULL, NULL, 0, NULL, ounce_pool_units
 #define HOW_BINARY NULL, NULL, NULL, 0, NULL, ounce_binary_units
 #define HOW_ADD_S8 NULL, NULL, NULL, 0, NULL, ounce_add_s8_units
@@ -198,6 +202,11 @@ bool ounce_dwconv_s8_taps_supports(const void *params, const ounce_conv_weights 
 size_t ounce_dwconv_s8_taps_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_taps_scratch(const void *params);
 void ounce_dwconv_s8_taps_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+bool ounce_conv_s8f32_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8f32_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8f32_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8f32_units(const void *params);
 int64_t ounce_pool_units(const void *params);
 int64_t ounce_binary_units(const void *params);
 int64_t ounce_add_s8_units(const void *params);

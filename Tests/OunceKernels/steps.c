@@ -11,9 +11,11 @@ static int pick(const int *from, size_t count) { return from[random_bits() % cou
 
 int is_conv(ounce_family family) {
     return family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_F32 ||
-           family == OUNCE_DWCONV_S8;
+           family == OUNCE_DWCONV_S8 || family == OUNCE_CONV_S8F32;
 }
-static int is_int8_conv(ounce_family family) { return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8; }
+static int is_int8_conv(ounce_family family) {
+    return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8 || family == OUNCE_CONV_S8F32;
+}
 
 static void *random_floats(size_t count, float size, int odd) {
     float *v = malloc(count * 4 + 4);
@@ -62,7 +64,7 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
     const int64_t last_x = (int64_t)(p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w;
     const size_t in = (size_t)((p.batch - 1) * p.in_image + last_y * p.in_row + last_x * p.in_pixel + p.in_c);
     s->in_bytes[0] = in * element;
-    s->out_bytes = element * (size_t)((p.batch - 1) * p.out_image + (p.out_h - 1) * p.out_row +
+    s->out_bytes = (family == OUNCE_CONV_S8F32 ? 4 : element) * (size_t)((p.batch - 1) * p.out_image + (p.out_h - 1) * p.out_row +
                                       (p.out_w - 1) * p.out_pixel + p.out_c);
     s->weight_bytes = weights * element;
     if (element == 1) {
@@ -81,6 +83,8 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
         if (!s->weights.bias) free(bias);
         random_encoding(&p.out_zero, &p.out_min, &p.out_max);
         p.in_zero = random_int(-128, 127);
+        p.min = random_int(0, 1) ? 0 : -INFINITY;
+        p.max = random_int(0, 1) ? 6 : INFINITY;
     } else {
         s->in[0] = random_floats(in, 2, random_int(0, 9) == 0);
         void *bias = random_floats((size_t)p.out_c, 1, 0);

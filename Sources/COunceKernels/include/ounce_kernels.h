@@ -14,6 +14,8 @@
 //   v = (float)acc * scale[n];  v = v > lo ? v : lo;  v = v < hi ? v : hi;  q = (int8)(rne(v) + out_zero)
 // with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once. int32
 // sums wrap around. Zero points and clamps lie in -128...127, scales are finite; pack and run see the same parameters.
+// An int8 convolution with float results (conv_s8f32) gives `(float)acc * scale[n]`, both rounded to nearest even, clamped as
+// floats are.
 #ifndef OUNCE_KERNELS_H
 #define OUNCE_KERNELS_H
 
@@ -75,6 +77,7 @@ typedef enum {
     OUNCE_MATMUL_F32,  // ounce_matmul_params; in[0], in[1] float, out float
     OUNCE_LAYERNORM_F32,  // ounce_layernorm_params; in[0], in[1] and in[2] float, out float
     OUNCE_ATTENTION_F32,  // ounce_attention_params; in[0] to in[3] float, out float
+    OUNCE_CONV_S8F32,     // ounce_conv_params; in[0] int8, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -94,7 +97,8 @@ typedef struct {
 } ounce_conv_params;
 
 // What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
-// int8; bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale.
+// int8; bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale
+// (float results: in_scale * weight_scale).
 typedef struct {
     const void *weights;
     const void *bias;

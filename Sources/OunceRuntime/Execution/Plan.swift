@@ -10,6 +10,8 @@ struct PlannedStep: Sendable {
     let packed: PackedWeights?
     let inputs: [Operand?]
     let output: Int
+    /// Bytes from the output buffer's start to where the step writes.
+    let outputOffset: Int
     let units: Int
     /// Threads that it is split over.
     let threads: Int
@@ -104,7 +106,8 @@ final class Plan: Sendable {
         case .generic(let name, let run):
             return PlannedStep(
                 node: step.node, kernelName: name, run: run, parameters: step.parameters, packed: nil,
-                inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: 1, threads: 1,
+                macs: step.macs)
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
             let kernels = KernelTable.candidates(
@@ -133,8 +136,8 @@ final class Plan: Sendable {
                 outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, units: count, threads: split, macs: step.macs,
-                timings: choice.timings)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: count,
+                threads: split, macs: step.macs, timings: choice.timings)
         }
     }
 

@@ -34,7 +34,7 @@ final class Session: @unchecked Sendable {
                 params: step.parameters.pointer,
                 packed: step.packed.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? nil,
                 in: Self.slots(step.inputs.map { $0.flatMap(address) }),
-                out: base + plan.buffers[step.output].offset, scratch: scratchBase)
+                out: base + plan.buffers[step.output].offset + step.outputOffset, scratch: scratchBase)
             records.initializeElement(
                 at: index,
                 to: StepCall(

@@ -180,6 +180,6 @@ extension Kernel {
 
 extension ounce_family {
     fileprivate var hasConvolutionParameters: Bool {
-        [OUNCE_CONV_F32, OUNCE_CONV_S8, OUNCE_DWCONV_F32, OUNCE_DWCONV_S8].contains(self)
+        [OUNCE_CONV_F32, OUNCE_CONV_S8, OUNCE_CONV_S8F32, OUNCE_DWCONV_F32, OUNCE_DWCONV_S8].contains(self)
     }
 }
