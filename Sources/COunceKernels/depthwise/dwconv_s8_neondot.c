@@ -116,7 +116,7 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
 
 void ounce_dwconv_s8_neondot(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
-    const interleaving s = make_interleaving(p, GROUP);
+    const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
     const neon_range range = make_neon_range(p->out_min, p->out_max, p->out_zero);
     for (int64_t unit = begin; unit < end; unit++) {
         const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h,
