@@ -51,16 +51,18 @@ static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, 
     }
 }
 
-#define INTERLEAVED(name, group, offset)                                                                          \
-    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group); }                   \
+#define INTERLEAVED_PACKING(name, group, offset)                                                                  \
     size_t ounce_dwconv_s8_##name##_size(const void *params, const ounce_conv_weights *weights) {                 \
         (void)weights;                                                                                            \
         return packed_size(params, group);                                                                        \
     }                                                                                                             \
-    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group); }           \
     void ounce_dwconv_s8_##name##_pack(const void *params, const ounce_conv_weights *weights, void *packed) {     \
         pack(params, weights, group, offset, packed);                                                             \
     }
+#define INTERLEAVED(name, group, offset)                                                                          \
+    INTERLEAVED_PACKING(name, group, offset)                                                                      \
+    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group); }                   \
+    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group); }
 INTERLEAVED(dot_unsigned, 4, 128)
-INTERLEAVED(dot, 4, 0)
+INTERLEAVED_PACKING(dot, 4, 0)
 INTERLEAVED(pairs, 2, 0)
