@@ -21,6 +21,13 @@ package struct AffineQuantization: Sendable, Hashable {
     }
 
     package var isPerTensor: Bool { axis == nil }
+
+    /// The grid of a layer's sums, and of its bias, for weights on this grid: zero at 0.
+    package func ofSums(input: Float) -> AffineQuantization {
+        AffineQuantization(
+            scales: scales.map { Float(Double($0) * Double(input)) }, zeroPoints: scales.map { _ in 0 }, axis: axis)
+    }
+
     /// The scale of a per-tensor quantisation (the first one otherwise).
     package var scale: Float { scales.first ?? 1 }
     /// The zero point of a per-tensor quantisation (the first one otherwise).

@@ -227,7 +227,7 @@ import Testing
                         fineTuning: tuning)), .quantize(Quantization()),
             ])
         ).run()
-        let report = try #require(artifact.report)
+        let report = try #require(artifact.description.report)
         let steps = try #require(report.steps)
         let (before, after) = (report.before.accuracy?.value ?? 0, report.after.accuracy?.value ?? 0)
         print("vibration: \(before) to \(after); \(steps[0].note ?? "")")

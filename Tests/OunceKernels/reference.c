@@ -57,6 +57,8 @@ static int conv(const step *s, void *out, int is_float) {
                     if (is_float) {
                         if (size < 1e38 && fabs(f - exact) > 1e-5 * size + 1e-40) good = 0;
                         ((float *)out)[o] = clamp_float(f, p->min, p->max);
+                    } else if (s->family == OUNCE_CONV_S8F32) {
+                        ((float *)out)[o] = clamp_float((float)wrap(i) * s->weights.scale[n], p->min, p->max);
                     } else {
                         ((int8_t *)out)[o] =
                             round_to_int8((float)wrap(i) * s->weights.scale[n], p->out_min, p->out_max, p->out_zero);
@@ -191,6 +193,8 @@ static void layernorm(const step *s, float *out) {
 static void copy(const step *s, char *out) {
     const ounce_copy_params *p = &s->p.copy;
     const int64_t size = p->element_size;
+    char *before = malloc(s->out_bytes);
+    memcpy(before, out, s->out_bytes);
     for (int64_t i = 0; i < p->fill_count; i++) memcpy(out + i * size, &p->fill, (size_t)size);
     int64_t total = 1;
     for (int axis = 0; axis < p->rank; axis++) total *= p->extent[axis];
@@ -201,8 +205,9 @@ static void copy(const step *s, char *out) {
             to += rest % p->extent[axis] * p->out_stride[axis];
             rest /= p->extent[axis];
         }
-        memcpy(out + to * size, (const char *)s->in[0] + from * size, (size_t)size);
+        memcpy(out + to * size, p->hole ? before + to * size : (const char *)s->in[0] + from * size, (size_t)size);
     }
+    free(before);
 }
 
 static void matmul(const step *s, float *out) {
@@ -259,6 +264,7 @@ int reference(const step *s, void *out) {
     case OUNCE_CONV_F32:
     case OUNCE_DWCONV_F32: return conv(s, out, 1);
     case OUNCE_CONV_S8:
+    case OUNCE_CONV_S8F32:
     case OUNCE_DWCONV_S8: return conv(s, out, 0);
     case OUNCE_MAXPOOL_F32:
     case OUNCE_MAXPOOL_S8:
@@ -311,7 +317,7 @@ int has_float_output(const step *s) {
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
            s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||
-           s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32;
+           s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32 || s->family == OUNCE_CONV_S8F32;
 }
 
 static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }

@@ -11,9 +11,11 @@ static int pick(const int *from, size_t count) { return from[random_bits() % cou
 
 int is_conv(ounce_family family) {
     return family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_F32 ||
-           family == OUNCE_DWCONV_S8;
+           family == OUNCE_DWCONV_S8 || family == OUNCE_CONV_S8F32;
 }
-static int is_int8_conv(ounce_family family) { return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8; }
+static int is_int8_conv(ounce_family family) {
+    return family == OUNCE_CONV_S8 || family == OUNCE_DWCONV_S8 || family == OUNCE_CONV_S8F32;
+}
 
 static void *random_floats(size_t count, float size, int odd) {
     float *v = malloc(count * 4 + 4);
@@ -62,7 +64,7 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
     const int64_t last_x = (int64_t)(p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w;
     const size_t in = (size_t)((p.batch - 1) * p.in_image + last_y * p.in_row + last_x * p.in_pixel + p.in_c);
     s->in_bytes[0] = in * element;
-    s->out_bytes = element * (size_t)((p.batch - 1) * p.out_image + (p.out_h - 1) * p.out_row +
+    s->out_bytes = (family == OUNCE_CONV_S8F32 ? 4 : element) * (size_t)((p.batch - 1) * p.out_image + (p.out_h - 1) * p.out_row +
                                       (p.out_w - 1) * p.out_pixel + p.out_c);
     s->weight_bytes = weights * element;
     if (element == 1) {
@@ -81,6 +83,8 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
         if (!s->weights.bias) free(bias);
         random_encoding(&p.out_zero, &p.out_min, &p.out_max);
         p.in_zero = random_int(-128, 127);
+        p.min = random_int(0, 1) ? 0 : -INFINITY;
+        p.max = random_int(0, 1) ? 6 : INFINITY;
     } else {
         s->in[0] = random_floats(in, 2, random_int(0, 9) == 0);
         void *bias = random_floats((size_t)p.out_c, 1, 0);
@@ -156,7 +160,7 @@ static step *make_random_conv(ounce_family family) {
         p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
         if (random_int(0, 7) == 0) {
             p.groups = random_int(2, 4);
-            p.in_c = p.groups * random_int(1, 9), p.out_c = p.groups * random_int(1, 9);
+            p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
         }
     }
     const int64_t in_h = (p.out_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1 + random_int(0, 1);
@@ -214,6 +218,15 @@ static void make_binary(step *s) {
     snprintf(s->text, sizeof s->text, "op %d, rank %d, %d elements", p.op, p.rank, (int)total);
 }
 
+// Long axes and few, so that tiles, interleavings and long runs are met.
+static void random_extents(ounce_copy_params *p) {
+    const int longest = p->rank == 1 ? 9999 : p->rank == 2 ? 300 : 40;
+    for (int axis = 0; axis < p->rank; axis++) {
+        p->extent[axis] = p->rank == 1 || random_int(0, 2) == 0 ? random_int(1, longest) : PICK(1, 2, 3, 4, 5, 8, 12, 17, 33);
+    }
+    if (p->rank == 4) p->extent[random_int(0, 3)] = PICK(1, 2);
+}
+
 static void make_copy(step *s) {
     ounce_copy_params p = {.element_size = PICK(1, 1, 2, 4, 4, 8), .rank = random_int(1, 4)};
     int order[4] = {0, 1, 2, 3};
@@ -222,8 +235,8 @@ static void make_copy(step *s) {
         order[i] = order[j], order[j] = keep;
     }
     int64_t in = 1, out = 1;
+    random_extents(&p);
     for (int axis = p.rank - 1; axis >= 0; axis--) {
-        p.extent[axis] = p.rank == 1 ? random_int(1, 9999) : random_int(1, 12);
         p.in_stride[axis] = in;
         in *= p.extent[axis] + PICK(0, 0, 0, 2);
     }
@@ -236,10 +249,20 @@ static void make_copy(step *s) {
     const size_t size = (size_t)p.element_size;
     p.fill_count = random_int(0, 1) ? out + p.out_offset : 0;
     p.fill = (uint64_t)random_bits() << 32 | random_bits();
+    p.hole = p.fill_count > 0 && random_int(0, 3) == 0;
+    if (p.hole) {
+        out = 1;
+        for (int axis = p.rank - 1; axis >= 0; axis--) {
+            p.in_stride[axis] = p.out_stride[axis] = out;
+            out *= p.extent[axis] + PICK(0, 1, 2);
+        }
+        in = out, p.fill_count = out + p.out_offset;
+    }
     s->in_bytes[0] = (size_t)(in + p.in_offset) * size, s->out_bytes = (size_t)(out + p.out_offset) * size;
     s->in[0] = random_int8s(s->in_bytes[0], 0);
     s->p.copy = p;
-    snprintf(s->text, sizeof s->text, "%d bytes, rank %d, fill %d", p.element_size, p.rank, p.fill_count > 0);
+    snprintf(s->text, sizeof s->text, "%d bytes, rank %d (%d, %d, %d, %d), fill %d, hole %d", p.element_size, p.rank,
+             (int)p.extent[0], (int)p.extent[1], (int)p.extent[2], (int)p.extent[3], p.fill_count > 0, p.hole);
 }
 
 static void make_matmul(step *s) {

@@ -75,7 +75,8 @@ void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weig
     memcpy(scale + p->out_c, weights->weights, (size_t)(p->out_c * g.weights_per_channel));
 }
 
-static void conv_s8(const ounce_call *call, int64_t begin, int64_t end) {
+// Results as int8 by the requantisation rule, or as float.
+OUNCE_INLINE void conv_s8(const ounce_call *call, int64_t begin, int64_t end, const int is_float) {
     const ounce_conv_params *p = call->params;
     const geometry g = make_geometry(p);
     const int32_t *start = call->packed;
@@ -85,7 +86,6 @@ static void conv_s8(const ounce_call *call, int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; pixel++) {
         int64_t in_offset, out_offset;
         ounce_conv_offsets(p, pixel, pixel + 1, 1, &in_offset, &out_offset);
-        int8_t *out = (int8_t *)call->out + out_offset;
         for (int64_t n = 0; n < p->out_c; n++) {
             const int8_t *in = (const int8_t *)call->in[0] + in_offset + n / g.group_out * g.group_in;
             const int8_t *w = weights + n * g.weights_per_channel;
@@ -96,12 +96,17 @@ static void conv_s8(const ounce_call *call, int64_t begin, int64_t end) {
                     for (int64_t k = 0; k < g.group_in; k++) acc += (uint32_t)(x[k] * w[k]);
                 }
             }
-            out[n] = ounce_requantise((int32_t)acc, scale[n], range);
+            if (is_float) {
+                ((float *)call->out)[out_offset + n] = ounce_clamp((float)(int32_t)acc * scale[n], p->min, p->max);
+            } else {
+                ((int8_t *)call->out)[out_offset + n] = ounce_requantise((int32_t)acc, scale[n], range);
+            }
         }
     }
 }
 
 void ounce_conv_f32_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_f32(call, begin, end); }
 void ounce_dwconv_f32_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_f32(call, begin, end); }
-void ounce_conv_s8_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_s8(call, begin, end); }
-void ounce_dwconv_s8_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_s8(call, begin, end); }
+void ounce_conv_s8_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_s8(call, begin, end, 0); }
+void ounce_dwconv_s8_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_s8(call, begin, end, 0); }
+void ounce_conv_s8f32_scalar(const ounce_call *call, int64_t begin, int64_t end) { conv_s8(call, begin, end, 1); }

@@ -49,6 +49,19 @@ uint32_t ounce_cpu_isas(void) {
     return isas;
 }
 
+uint64_t ounce_cpu_signature(void) {
+    uint32_t words[13] = {0};
+    if (!__get_cpuid(1, &words[0], &words[1], &words[2], &words[3])) return 0;
+    words[1] = words[2] = words[3] = 0;  // they differ from core to core
+    for (uint32_t leaf = 0; leaf < 3; leaf++) {
+        uint32_t *name = words + 1 + 4 * leaf;
+        if (!__get_cpuid(0x80000002u + leaf, name, name + 1, name + 2, name + 3)) break;
+    }
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (int i = 0; i < 13; i++) hash = (hash ^ words[i]) * 0x100000001B3u;
+    return hash;
+}
+
 void ounce_pause(void) { __asm__ volatile("pause" ::: "memory"); }
 
 #elif defined(__aarch64__)
@@ -93,6 +106,10 @@ void ounce_pause(void) { __asm__ volatile(".4byte 0x0100000f" ::: "memory"); }  
 #else
 uint32_t ounce_cpu_isas(void) { return 1u << OUNCE_ISA_SCALAR; }
 void ounce_pause(void) { __asm__ volatile("" ::: "memory"); }
+#endif
+
+#if !defined(__x86_64__)
+uint64_t ounce_cpu_signature(void) { return 0; }
 #endif
 
 const char *ounce_isa_name(ounce_isa isa) {

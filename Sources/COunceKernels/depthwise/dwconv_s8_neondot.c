@@ -92,13 +92,13 @@ OUNCE_INLINE int64_t rows_at_once(const ounce_conv_params *p, const interleaving
 
 int64_t ounce_dwconv_s8_rows_units(const void *params) {
     const ounce_conv_params *p = params;
-    const interleaving s = make_interleaving(p, GROUP);
+    const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
     return p->batch * ounce_ceil_div(p->out_h, rows_at_once(p, &s)) * s.stretches;
 }
 
 size_t ounce_dwconv_s8_rows_scratch(const void *params) {
     const ounce_conv_params *p = params;
-    const interleaving s = make_interleaving(p, GROUP);
+    const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
     return (size_t)(rows_at_once(p, &s) * s.planes * s.plane_places) * 4;
 }
 
@@ -138,7 +138,7 @@ static void run_rows(const ounce_conv_params *p, const interleaving *s, const in
 
 void ounce_dwconv_s8_neondot(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
-    const interleaving s = make_interleaving(p, GROUP);
+    const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
     const neon_range range = make_neon_range(p->out_min, p->out_max, p->out_zero);
     const int64_t at_once = rows_at_once(p, &s), pieces = ounce_ceil_div(p->out_h, at_once);
     for (int64_t unit = begin; unit < end; unit++) {

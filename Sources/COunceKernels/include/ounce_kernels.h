@@ -14,6 +14,8 @@
 //   v = (float)acc * scale[n];  v = v > lo ? v : lo;  v = v < hi ? v : hi;  q = (int8)(rne(v) + out_zero)
 // with lo = out_min - out_zero, hi = out_max - out_zero. `(float)acc` rounds to nearest even, the product once. int32
 // sums wrap around. Zero points and clamps lie in -128...127, scales are finite; pack and run see the same parameters.
+// An int8 convolution with float results (conv_s8f32) gives `(float)acc * scale[n]`, both rounded to nearest even, clamped as
+// floats are.
 #ifndef OUNCE_KERNELS_H
 #define OUNCE_KERNELS_H
 
@@ -39,6 +41,9 @@ typedef enum {
 
 // Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
 uint32_t ounce_cpu_isas(void);
+// A hash of what the CPU says that it is: family, model, stepping and name. 0: it does not tell.
+uint64_t ounce_cpu_signature(void);
+
 // "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "amx", "neon", "neondot", "i8mm", "rvv".
 const char *ounce_isa_name(ounce_isa isa);
 // Vector width in bits (scalar: 0; rvv: 128, the least).
@@ -72,6 +77,7 @@ typedef enum {
     OUNCE_MATMUL_F32,  // ounce_matmul_params; in[0], in[1] float, out float
     OUNCE_LAYERNORM_F32,  // ounce_layernorm_params; in[0], in[1] and in[2] float, out float
     OUNCE_ATTENTION_F32,  // ounce_attention_params; in[0] to in[3] float, out float
+    OUNCE_CONV_S8F32,     // ounce_conv_params; in[0] int8, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -91,7 +97,8 @@ typedef struct {
 } ounce_conv_params;
 
 // What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
-// int8; bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale.
+// int8; bias: [out_c] float or int32, NULL for none; scale (int8): [out_c] float, in_scale * weight_scale / out_scale
+// (float results: in_scale * weight_scale).
 typedef struct {
     const void *weights;
     const void *bias;
@@ -189,10 +196,11 @@ typedef struct {
 } ounce_quantize_params;
 
 // For each index of the box `extent`, out[sum(index * out_stride)] = in[sum(index * in_stride)]; with fill, the whole
-// output (fill_count elements) is set to the element `fill` first; such a copy has one unit. Without fill no two
-// indices may name the same output element. Offsets are elements from in[0] and out; fill starts at out.
+// output (fill_count elements) is set to the element `fill` first. No two indices may name the same output element.
+// Offsets are elements from in[0] and out; fill starts at out. With fill and `hole` the box is left as it is and what
+// lies around it filled; then both strides are the same, those of a row-major tensor into which the box fits.
 typedef struct {
-    int32_t element_size, rank;
+    int32_t element_size, rank, hole;
     int64_t extent[OUNCE_MAX_RANK], in_stride[OUNCE_MAX_RANK], out_stride[OUNCE_MAX_RANK];
     int64_t in_offset, out_offset;
     int64_t fill_count;  // 0: no fill
@@ -265,8 +273,16 @@ const ounce_kernel *ounce_kernels(size_t *count);
 // Sleeps while *word == expected (may wake early).
 void ounce_futex_wait(const uint32_t *word, uint32_t expected);
 void ounce_futex_wake(const uint32_t *word, int waiters);
+// Returns when *word is no longer `expected`, or after about so many nanoseconds.
+void ounce_spin_while(const uint32_t *word, uint32_t expected, int64_t nanoseconds);
+void ounce_spin_while64(const uint64_t *word, uint64_t expected, int64_t nanoseconds);
 // Tells the CPU that a spin loop is waiting.
 void ounce_pause(void);
+int32_t ounce_thread_id(void);
+// -1: unknown.
+int ounce_current_cpu(void);
+// From now on `thread` runs on the CPUs that the calling thread may run on, but not on `cpu` where there is another.
+void ounce_keep_off(int32_t thread, int cpu);
 
 // ---- reference mathematics, the same bits as the kernels use ----
 

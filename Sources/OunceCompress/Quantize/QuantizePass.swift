@@ -110,7 +110,7 @@ package struct QuantizePass {
             if plan.nodes.contains(index) {
                 try builder.addQuantized(node, index)
             } else {
-                try builder.addFloat(node)
+                try builder.addFloat(node, sumsIntegers: exit.contains(index))
             }
         }
         return Outcome(graph: try checked(try builder.finish()), note: joined(formats.note, rounder.note))

@@ -83,7 +83,8 @@ struct QuantizedGraphBuilder {
         }
     }
 
-    mutating func addFloat(_ node: Node) throws(CompressError) {
+    /// - Parameter sumsIntegers: a layer sums integers where its input and weights are some.
+    mutating func addFloat(_ node: Node, sumsIntegers: Bool = false) throws(CompressError) {
         var inputs: [ValueID?] = []
         for input in node.inputs {
             guard let input else {
@@ -92,9 +93,37 @@ struct QuantizedGraphBuilder {
             }
             inputs.append(try float(input))
         }
+        if sumsIntegers, let bias = integerBias(node) {
+            inputs = Array(inputs.prefix(2)) + [result.addConstant(bias.0, name: "\(node.name)/bias", encoding: bias.1)]
+        }
         let output = node.outputs[0]
         floats[output] = try append(
             node.op, inputs, name: node.name, output: source[output].name, encoding: source[output].encoding)
+    }
+
+    /// The bias of a layer in units of its input's scale times its weights', zeros where it has none; nil where the layer
+    /// does not multiply int8 numbers.
+    private func integerBias(_ node: Node) -> (Tensor, Encoding)? {
+        if case .conv(let conv) = node.op, conv.groups > 1 { return nil }
+        guard grids.dtype == .int8, node.inputs.count > 1, let x = node.inputs[0], let w = node.inputs[1],
+            let input = integers[x].flatMap({ result[$0].encoding.affine }), input.isPerTensor,
+            let weights = source[w].constant, weights.dtype == .int8, let grid = source[w].encoding.affine,
+            grid.axis == nil || grid.axis == 0, grid.zeroPoints.allSatisfy({ $0 == 0 })
+        else { return nil }
+        let outputs = weights.shape[0]
+        var floats = [Float](repeating: 0, count: outputs)
+        if node.inputs.count > 2, let id = node.inputs[2] {
+            guard let given = source[id].constant?.elements(Float.self), given.count == outputs else { return nil }
+            floats = given
+        }
+        let sums = grid.ofSums(input: input.scale)
+        var stored: [Int32] = []
+        for (channel, bias) in floats.enumerated() {
+            let units = Double(bias) / Double(sums.scales[sums.isPerTensor ? 0 : channel])
+            guard units.isFinite, units.magnitude < 0x1p30 else { return nil }
+            stored.append(Int32(units.rounded(.toNearestOrEven)))
+        }
+        return (Tensor(stored), .affine(sums))
     }
 
     /// - Parameter index: of the node in the source.

@@ -10,6 +10,8 @@ struct PlannedStep: Sendable {
     let packed: PackedWeights?
     let inputs: [Operand?]
     let output: Int
+    /// Bytes from the output buffer's start to where the step writes.
+    let outputOffset: Int
     let units: Int
     /// Threads that it is split over.
     let threads: Int
@@ -35,9 +37,6 @@ final class Plan: Sendable {
     /// Where each state is before and after a run.
     let stateInputBuffers: ArraySlice<Int>
     let stateOutputBuffers: ArraySlice<Int>
-
-    /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
-    private static let minimumCostPerThread = 200_000
 
     /// - Parameter graph: with static shapes.
     /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
@@ -103,14 +102,12 @@ final class Plan: Sendable {
         _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
         tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
-        func split(_ units: Int) -> Int {
-            max(1, min(threads, units, step.cost / minimumCostPerThread))
-        }
         switch step.work {
         case .generic(let name, let run):
             return PlannedStep(
                 node: step.node, kernelName: name, run: run, parameters: step.parameters, packed: nil,
-                inputs: step.inputs, output: step.output, units: 1, threads: 1, macs: step.macs)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: 1, threads: 1,
+                macs: step.macs)
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
             let kernels = KernelTable.candidates(
@@ -134,10 +131,13 @@ final class Plan: Sendable {
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
             let count = Int(clamping: units(params))
+            let split = tuner.threads(
+                for: step, choice, units: count, limit: threads, inputBytes: byteCount(of: step.inputs.first, buffers),
+                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, units: count, threads: split(count), macs: step.macs,
-                timings: choice.timings)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: count,
+                threads: split, macs: step.macs, timings: choice.timings)
         }
     }
 

@@ -3,22 +3,24 @@ import OunceGraph
 
 extension Lowering {
     /// The largest reduction that int32 accumulators hold for every int8 input: `k * 128 * 255 < 2^31`.
-    private static let maximumInt8Reduction = 65_000
+    static let maximumInt8Reduction = 65_000
 
     mutating func lowerConvolution(_ node: Node, _ conv: Convolution) throws(RuntimeError) {
-        let x = try input(node, 0)
+        let x = try layerInput(node)
         let shape = Self.image(graph[x].shape)
         let output = Self.image(graph[node.outputs[0]].shape)
         let weights = graph[try input(node, 1)]
         let kernel = Self.image(weights.shape)
-        // A 1-D convolution is one of height 1.
-        func spatial(_ values: [Int], _ missing: Int) -> [Int] { values.count == 1 ? [missing] + values : values }
-        let (before, after) = (spatial(conv.padBefore, 0), spatial(conv.padAfter, 0))
-        let strides = spatial(conv.strides, 1)
-        let dilations = spatial(conv.dilations, 1)
+        let (before, after) = (
+            Self.spatial(conv.padBefore, missing: 0), Self.spatial(conv.padAfter, missing: 0)
+        )
+        let strides = Self.spatial(conv.strides, missing: 1)
+        let dilations = Self.spatial(conv.dilations, missing: 1)
         var extents = shape
         var source = try operand(x)
-        if (before + after).contains(where: { $0 > 0 }) {
+        if let layout = paddedLayouts[x] {
+            extents = layout.extents
+        } else if (before + after).contains(where: { $0 > 0 }) {
             extents[1] += before[0] + after[0]
             extents[2] += before[1] + after[1]
             source = .buffer(
@@ -42,17 +44,20 @@ extension Lowering {
         parameters.in_pixel = Int64(shape[3])
         parameters.in_row = Int64(extents[2] * shape[3])
         parameters.in_image = Int64(extents[1] * extents[2] * shape[3])
-        parameters.out_pixel = Int64(output[3])
-        parameters.out_row = Int64(output[2] * output[3])
-        parameters.out_image = Int64(output[1] * output[2] * output[3])
         let depthwise = conv.groups > 1 && conv.groups == shape[3] && shape[3] == output[3]
         try emitConvolution(
-            node, parameters, source: source, activation: conv.activation,
+            node, parameters, source: source, output: output, activation: conv.activation,
             families: depthwise ? (OUNCE_DWCONV_F32, OUNCE_DWCONV_S8) : (OUNCE_CONV_F32, OUNCE_CONV_S8))
     }
 
+    /// What a layer reads: int8 where it sums integers.
+    private func layerInput(_ node: Node) throws(RuntimeError) -> ValueID {
+        if let source = integerLayers[node.outputs[0]] { return source }
+        return try input(node, 0)
+    }
+
     mutating func lowerFullyConnected(_ node: Node, _ activation: Activation) throws(RuntimeError) {
-        let x = try input(node, 0)
+        let x = try layerInput(node)
         let weights = graph[try input(node, 1)].shape
         let rows = weights[1] == 0 ? 0 : elementCount(x) / weights[1]
         var parameters = ounce_conv_params()
@@ -68,20 +73,17 @@ extension Lowering {
         parameters.in_pixel = Int64(weights[1])
         parameters.in_row = Int64(rows * weights[1])
         parameters.in_image = parameters.in_row
-        parameters.out_pixel = Int64(weights[0])
-        parameters.out_row = Int64(rows * weights[0])
-        parameters.out_image = parameters.out_row
         try emitConvolution(
-            node, parameters, source: try operand(x), activation: activation,
+            node, parameters, source: try operand(x), output: [1, 1, rows, weights[0]], activation: activation,
             families: (OUNCE_CONV_F32, OUNCE_CONV_S8))
     }
 
     private mutating func emitConvolution(
-        _ node: Node, _ geometry: ounce_conv_params, source: Operand, activation: Activation,
+        _ node: Node, _ geometry: ounce_conv_params, source: Operand, output shape: [Int], activation: Activation,
         families: (float: ounce_family, int8: ounce_family)
     ) throws(RuntimeError) {
         var parameters = geometry
-        let x = graph[try input(node, 0)]
+        let x = graph[try layerInput(node)]
         let weightValue = graph[try input(node, 1)]
         let biasValue = node.inputs.count > 2 ? node.inputs[2].map { graph[$0] } : nil
         guard let constant = weightValue.constant else {
@@ -102,6 +104,14 @@ extension Lowering {
             (parameters.min, parameters.max) = activation.bounds
             weights = StepWeights(
                 weights: try floatTensor(weightValue), bias: try biasValue.map(floatTensor), scale: nil)
+        case .int8 where integerLayers[node.outputs[0]] != nil:
+            family = OUNCE_CONV_S8F32
+            (parameters.min, parameters.max) = activation.bounds
+            parameters.in_zero = try grid(x).zeroPoint
+            let scales = biasValue?.encoding.affine?.scales ?? []
+            weights = StepWeights(
+                weights: constant, bias: biasValue?.constant,
+                scale: Tensor((0..<outputs).map { scales[scales.count == 1 ? 0 : $0] }))
         case .int8:
             family = families.int8
             let output = graph[node.outputs[0]]
@@ -132,11 +142,15 @@ extension Lowering {
         default:
             throw RuntimeError(.unsupported, "convolution of \(x.dtype) values; float32 and int8 are supported")
         }
-        let index = outputOf(node)
+        let target = try rowsOutput(node, shape: shape)
+        parameters.out_image = Int64(target.strides[0])
+        parameters.out_row = Int64(target.strides[1])
+        parameters.out_pixel = Int64(target.strides[2])
         emit(
             LoweredStep(
                 node: node.name, work: .kernel(family), parameters: StepParameters(parameters), weights: weights,
-                inputs: [source], output: index, cost: macs, macs: macs, packingKey: "\(node.outputs[0].index)"))
+                inputs: [source], output: target.buffer, outputOffset: target.offset, cost: macs, macs: macs,
+                packingKey: "\(node.outputs[0].index)"))
     }
 
     /// A constant as float32; int8 weights under a float operator are dequantised here, once.

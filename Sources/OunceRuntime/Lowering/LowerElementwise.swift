@@ -192,6 +192,16 @@ extension Lowering {
         guard graph[x].dtype == .float32 else {
             throw RuntimeError(.unsupported, "quantisation of \(graph[x].dtype) values")
         }
+        if let producer = putOffTransposes[x], case .transpose(let permutation) = producer.op {
+            let original = try input(producer, 0)
+            let (parameters, owned) = try gridParameters(graph[output])
+            let quantized = newBuffer(byteCount: elementCount(x))
+            emit(
+                OUNCE_QUANTIZE, parameters, owning: owned, inputs: [try operand(original)], output: quantized,
+                cost: elementCount(x), node: node.name)
+            try emitTranspose(node, graph[original].shape, permutation, source: .buffer(quantized))
+            return
+        }
         try emitQuantize(try operand(x), node)
     }
 

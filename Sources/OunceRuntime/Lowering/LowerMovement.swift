@@ -10,6 +10,8 @@ struct CopyBox {
     var outOffset = 0
     /// Set the whole target to this element first.
     var fill: (count: Int, element: UInt64)?
+    /// Fill around the box and leave it as it is.
+    var isHole = false
 
     /// Joins axes that lie one behind the other in source and target alike, so that inner runs are long.
     func merged() -> CopyBox {
@@ -49,8 +51,10 @@ extension Lowering {
         if let fill = box.fill {
             parameters.fill_count = Int64(fill.count)
             parameters.fill = fill.element
+            parameters.hole = box.isHole ? 1 : 0
         }
-        let count = box.extent.reduce(1, *) + (box.fill?.count ?? 0)
+        let moved = box.extent.reduce(1, *)
+        let count = box.isHole ? (box.fill?.count ?? 0) - moved : moved
         emit(OUNCE_COPY, parameters, inputs: [source], output: target, cost: count, node: node)
     }
 
@@ -79,7 +83,7 @@ extension Lowering {
     }
 
     /// The bits of a real number as an element of `value`.
-    private static func fillElement(_ real: Float, for value: Value) -> UInt64 {
+    static func fillElement(_ real: Float, for value: Value) -> UInt64 {
         if let affine = value.encoding.affine, value.dtype == .int8 {
             let q = (real / affine.scale).rounded(.toNearestOrEven) + Float(affine.zeroPoint)
             return UInt64(UInt8(bitPattern: Int8(max(-128, min(127, q)))))
@@ -100,16 +104,34 @@ extension Lowering {
         }
     }
 
+    /// A transposition between float and int8 moves the int8 numbers: it is put off to where they are made.
     mutating func lowerTranspose(_ node: Node, _ permutation: [Int]) throws(RuntimeError) {
-        let x = try input(node, 0)
-        let shape = graph[x].shape
-        let source = try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name)
-        let output = outputOf(node)
-        copy(
-            CopyBox(
-                extent: permutation.map { shape[$0] }, inStride: permutation.map { shape.strides[$0] },
-                outStride: graph[node.outputs[0]].shape.strides),
-            elementSize: graph[x].dtype.byteSize, from: source, to: output, node: node.name)
+        let (x, output) = (try input(node, 0), node.outputs[0])
+        if putOffTransposes[output] != nil { return }
+        let source = try requantized(x, to: graph[output].encoding, node: node.name)
+        try emitTranspose(node, graph[x].shape, permutation, source: source)
+    }
+
+    /// Writes `source`, of the extents `shape`, in another order to the output of `node`, within its padding if it has some.
+    mutating func emitTranspose(
+        _ node: Node, _ shape: Shape, _ permutation: [Int], source: Operand
+    ) throws(RuntimeError) {
+        let output = graph[node.outputs[0]]
+        var box = CopyBox(
+            extent: permutation.map { shape[$0] }, inStride: permutation.map { shape.strides[$0] },
+            outStride: output.shape.strides)
+        let index: Int
+        if let layout = paddedLayouts[node.outputs[0]] {
+            let count = layout.extents.reduce(1, *)
+            index = newBuffer(byteCount: count * output.dtype.byteSize)
+            setBuffer(of: node.outputs[0], to: index)
+            box.outStride = output.shape.rank == 3 ? [0, 2, 3].map { layout.strides[$0] } : layout.strides
+            box.outOffset = layout.offset
+            box.fill = (count, Self.fillElement(0, for: output))
+        } else {
+            index = outputOf(node)
+        }
+        copy(box, elementSize: output.dtype.byteSize, from: source, to: index, node: node.name)
     }
 
     mutating func lowerSlice(_ node: Node, _ ranges: [SliceRange]) throws(RuntimeError) {

@@ -34,11 +34,10 @@ extension Lowering {
         _ node: Node, _ pool: Pooling, shape: [Int], output: [Int]
     ) throws(RuntimeError) {
         let x = try input(node, 0)
-        func spatial(_ values: [Int], _ missing: Int) -> [Int] { values.count == 1 ? [missing] + values : values }
-        let kernel = spatial(pool.kernel, 1)
-        let strides = spatial(pool.strides, 1)
-        let dilations = spatial(pool.dilations, 1)
-        let before = spatial(pool.padBefore, 0)
+        let kernel = Self.spatial(pool.kernel, missing: 1)
+        let strides = Self.spatial(pool.strides, missing: 1)
+        let dilations = Self.spatial(pool.dilations, missing: 1)
+        let before = Self.spatial(pool.padBefore, missing: 0)
         var parameters = ounce_pool_params()
         parameters.batch = Int32(clamping: shape[0])
         parameters.in_h = Int32(clamping: shape[1])
@@ -58,23 +57,19 @@ extension Lowering {
         parameters.in_pixel = Int64(shape[3])
         parameters.in_row = Int64(shape[2] * shape[3])
         parameters.in_image = Int64(shape[1] * shape[2] * shape[3])
-        parameters.out_pixel = Int64(output[3])
-        parameters.out_row = Int64(output[2] * output[3])
-        parameters.out_image = Int64(output[1] * output[2] * output[3])
         let places = kernel[0].multipliedReportingOverflow(by: kernel[1])
         guard !places.overflow, places.partialValue <= 1 << 24 else {
             throw RuntimeError(.unsupported, "a pooling window of \(kernel[0]) by \(kernel[1])")
         }
         let cost = output.reduce(1, *) * min(places.partialValue, shape[1] * shape[2])
+        let family: ounce_family
+        var source = try operand(x)
         switch graph[x].dtype {
         case .float32:
+            family = pool.kind == .max ? OUNCE_MAXPOOL_F32 : OUNCE_AVGPOOL_F32
             (parameters.min, parameters.max) = pool.activation.bounds
-            let source = try operand(x)
-            let index = outputOf(node)
-            emit(
-                pool.kind == .max ? OUNCE_MAXPOOL_F32 : OUNCE_AVGPOOL_F32, parameters, inputs: [source],
-                output: index, cost: cost, node: node.name)
         case .int8:
+            family = pool.kind == .max ? OUNCE_MAXPOOL_S8 : OUNCE_AVGPOOL_S8
             let (from, to) = (try grid(graph[x]), try grid(graph[node.outputs[0]]))
             parameters.in_zero = from.zeroPoint
             parameters.out_zero = to.zeroPoint
@@ -82,15 +77,20 @@ extension Lowering {
             parameters.round_away = pool.roundsHalvesAway && from == to ? 1 : 0
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(pool.activation, to)
             // Max pooling keeps the grid: the input moves onto the output's first.
-            let source =
-                pool.kind == .max
-                ? try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name) : try operand(x)
-            let index = outputOf(node)
-            emit(
-                pool.kind == .max ? OUNCE_MAXPOOL_S8 : OUNCE_AVGPOOL_S8, parameters, inputs: [source], output: index,
-                cost: cost, node: node.name)
+            if pool.kind == .max {
+                source = try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name)
+            }
         default: throw RuntimeError(.unsupported, "pooling of \(graph[x].dtype) values")
         }
+        let target = try rowsOutput(node, shape: output)
+        parameters.out_image = Int64(target.strides[0])
+        parameters.out_row = Int64(target.strides[1])
+        parameters.out_pixel = Int64(target.strides[2])
+        emit(
+            LoweredStep(
+                node: node.name, work: .kernel(family), parameters: StepParameters(parameters), weights: nil,
+                inputs: [source], output: target.buffer, outputOffset: target.offset, cost: cost, macs: 0,
+                packingKey: ""))
     }
 
     mutating func lowerSoftmax(_ node: Node, axis: Int) throws(RuntimeError) {

@@ -79,6 +79,8 @@ struct LoweredStep: Sendable {
     /// nil: an optional input that is not given.
     var inputs: [Operand?]
     var output: Int
+    /// Bytes from the output buffer's start to where the step writes.
+    var outputOffset = 0
     /// Multiply-accumulates, or elements for steps that have none: what decides about threads.
     var cost: Int
     /// Multiply-accumulates, for reports.

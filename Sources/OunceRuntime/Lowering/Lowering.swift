@@ -19,6 +19,12 @@ struct OutputCut: Sendable {
 struct Lowering {
     let graph: Graph
     let ternary: TernaryValues
+    private(set) var paddedLayouts: [ValueID: PaddedLayout] = [:]
+    /// Transpositions that happen after the quantisation of their results.
+    let putOffTransposes: [ValueID: Node]
+    /// The int8 values that layers with float results sum, by these results.
+    let integerLayers: [ValueID: ValueID]
+    private let unreadDequantizations: Set<ValueID>
     private(set) var steps: [LoweredStep] = []
     private(set) var buffers: [PlannedBuffer] = []
     /// The buffer of each value that is made at run time. Reshapes share one.
@@ -32,6 +38,10 @@ struct Lowering {
     init(_ graph: Graph) throws(RuntimeError) {
         self.graph = graph
         ternary = TernaryValues(graph)
+        putOffTransposes = graph.transposesBeforeQuantization()
+        integerLayers = graph.integerLayers(largestReduction: Self.maximumInt8Reduction)
+        unreadDequantizations = graph.unreadDequantizations(integerLayers)
+        paddedLayouts = findPaddedLayouts()
         for input in graph.inputs {
             let index = newBuffer(byteCount: byteCount(input))
             bufferOf[input] = index
@@ -188,6 +198,7 @@ struct Lowering {
         case .slice(let ranges): try lowerSlice(node, ranges)
         case .pad(let before, let after, let value): try lowerPad(node, before: before, after: after, value: value)
         case .quantize: try lowerQuantize(node)
+        case .dequantize where unreadDequantizations.contains(node.outputs[0]): break
         case .dequantize: try lowerDequantize(node)
         case .quantizeAs: try lowerQuantizeAs(node)
         case .matMul: try lowerMatMul(node)
@@ -198,7 +209,7 @@ struct Lowering {
     }
 
     /// Whether kernels of the table compute the node; what they do not runs as a plain loop over numbers of any type.
-    private func hasKernel(_ node: Node) -> Bool {
+    func hasKernel(_ node: Node) -> Bool {
         guard elementCount(node.outputs[0]) > 0, let first = node.inputs.first, let x = first,
             node.inputs.allSatisfy({ $0.map { elementCount($0) > 0 } ?? true })
         else { return node.op.isQuantization }
