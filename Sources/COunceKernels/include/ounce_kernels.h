@@ -30,7 +30,7 @@ typedef enum {
     OUNCE_ISA_AVX2,        // AVX2 + FMA
     OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
     OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
-    OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ
+    OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ, VBMI
     OUNCE_ISA_AMX,         // AVX-512 VNNI + AMX-INT8
     OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
     OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
