@@ -8,15 +8,12 @@
 #include "../kernels.h"
 #include "../vector.h"
 
-// Pixels of the largest tile, of any number of panels.
-#define WALK_PIXELS 16
-
 // The tiles that an instruction set's registers hold: pixels by one panel, and by a block of `block` panels. A block for a
 // single pixel (fully connected layers, batch 1) has `single` panels.
 typedef struct {
     int64_t narrow, wide, block, single;
 } walk_registers;
-#define WALK_AVX512_S8 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 8})
+#define WALK_AVX512_S8 ((walk_registers){.narrow = 24, .wide = 14, .block = 2, .single = 8})
 #define WALK_AVX512_F32 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 4})
 #define WALK_AVX ((walk_registers){.narrow = 6, .wide = 6, .block = 1, .single = 4})
 

@@ -2,6 +2,7 @@
 //   WALK_INPUT, WALK_OUTPUT    element types
 //   WALK_GATHERED              where tiles do not read the input in place: the type of what gather(call, x, count) puts
 //                              there instead, and changes the addresses x to
+//   WALK_PIXELS                the most pixels of a tile, a multiple of 8
 //   WALK_VARIANTS(V)           V(pixels, panels) for each compiled tile, fewest pixels first
 // and afterwards the function tile(call, pixels, panels), both constants there. Pixels past the last one repeat it, so
 // a tile stores all of its pixels.
