@@ -79,7 +79,7 @@
         ounce_dwconv_s8_dot_wide_scratch, ounce_dwconv_s8_dot_wide_units
 #define HOW_DWCONV_S8_DOT \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, 0, \
-        ounce_dwconv_s8_dot_scratch, ounce_dwconv_s8_dot_units
+        ounce_dwconv_s8_rows_scratch, ounce_dwconv_s8_rows_units
 #define HOW_DWCONV_S8_PAIRS \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_pairs_size, ounce_dwconv_s8_pairs_pack, 0, \
         ounce_dwconv_s8_pairs_scratch, ounce_dwconv_s8_pairs_units
@@ -191,8 +191,8 @@ size_t ounce_dwconv_s8_dot_wide_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_wide_units(const void *params);
 void ounce_dwconv_s8_dot_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_dwconv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_dot_scratch(const void *params);
-int64_t ounce_dwconv_s8_dot_units(const void *params);
+size_t ounce_dwconv_s8_rows_scratch(const void *params);
+int64_t ounce_dwconv_s8_rows_units(const void *params);
 void ounce_dwconv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_dwconv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_pairs_scratch(const void *params);

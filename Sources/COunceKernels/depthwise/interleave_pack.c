@@ -52,17 +52,19 @@ static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, 
     }
 }
 
-#define INTERLEAVED(name, group, lanes, offset)                                                                          \
-    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group, lanes); }                   \
+#define INTERLEAVED_PACKING(name, group, lanes, offset)                                                           \
     size_t ounce_dwconv_s8_##name##_size(const void *params, const ounce_conv_weights *weights) {                 \
         (void)weights;                                                                                            \
-        return packed_size(params, group, lanes);                                                                        \
+        return packed_size(params, group, lanes);                                                                 \
     }                                                                                                             \
-    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group, lanes); }           \
     void ounce_dwconv_s8_##name##_pack(const void *params, const ounce_conv_weights *weights, void *packed) {     \
-        pack(params, weights, group, lanes, offset, packed);                                                             \
+        pack(params, weights, group, lanes, offset, packed);                                                      \
     }
+#define INTERLEAVED(name, group, lanes, offset)                                                                   \
+    INTERLEAVED_PACKING(name, group, lanes, offset)                                                               \
+    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group, lanes); }            \
+    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group, lanes); }
 INTERLEAVED(dot_unsigned, 4, 16, 128)
-INTERLEAVED(dot, 4, 16, 0)
+INTERLEAVED_PACKING(dot, 4, 16, 0)
 INTERLEAVED(pairs, 2, 16, 0)
 INTERLEAVED(dot_wide, 4, 64, 128)
