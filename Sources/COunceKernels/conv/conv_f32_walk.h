@@ -1,5 +1,5 @@
 // Float convolution over the walk of walk.h; compiled once for each instruction set. The including file defines
-// WALK_REGISTERS and WALK_VARIANTS.
+// WALK_REGISTERS, WALK_PIXELS and WALK_VARIANTS.
 #include "walk.h"
 
 #define WALK_INPUT float

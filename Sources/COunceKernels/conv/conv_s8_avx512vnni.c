@@ -9,9 +9,10 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 
 #define WALK_INPUT int8_t
 #define WALK_OUTPUT int8_t
+#define WALK_PIXELS 24
 #define WALK_VARIANTS(V)                                                                      \
-    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(1, 2) V(2, 2) V(3, 2) V(4, 2) V(5, 2) V(6, 2) \
-    V(7, 2) V(8, 2) V(9, 2) V(10, 2) V(11, 2) V(12, 2) V(13, 2) V(14, 2) V(1, 3) V(1, 4) V(1, 5) \
+    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(20, 1) V(24, 1) V(1, 2) V(2, 2) V(3, 2) V(4, 2) \
+    V(5, 2) V(6, 2) V(7, 2) V(8, 2) V(9, 2) V(10, 2) V(11, 2) V(12, 2) V(13, 2) V(14, 2) V(1, 3) V(1, 4) V(1, 5) \
     V(1, 6) V(1, 7) V(1, 8)
 #include "walk_body.h"
 

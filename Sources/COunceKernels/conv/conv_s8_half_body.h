@@ -6,6 +6,7 @@
 
 #define WALK_INPUT int8_t
 #define WALK_OUTPUT int8_t
+#define WALK_PIXELS 8
 #define WALK_VARIANTS(V) V(1, 1) V(2, 1) V(3, 1) V(4, 1) V(5, 1) V(6, 1) V(1, 2) V(1, 3) V(1, 4)
 #include "walk_body.h"
 

@@ -8,15 +8,12 @@
 #include "../kernels.h"
 #include "../vector.h"
 
-// Pixels of the largest tile, of any number of panels.
-#define WALK_PIXELS 16
-
 // The tiles that an instruction set's registers hold: pixels by one panel, and by a block of `block` panels. A block for a
 // single pixel (fully connected layers, batch 1) has `single` panels.
 typedef struct {
     int64_t narrow, wide, block, single;
 } walk_registers;
-#define WALK_AVX512_S8 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 8})
+#define WALK_AVX512_S8 ((walk_registers){.narrow = 24, .wide = 14, .block = 2, .single = 8})
 #define WALK_AVX512_F32 ((walk_registers){.narrow = 16, .wide = 14, .block = 2, .single = 4})
 #define WALK_AVX ((walk_registers){.narrow = 6, .wide = 6, .block = 1, .single = 4})
 
@@ -56,7 +53,7 @@ OUNCE_INLINE conv_walk make_conv_walk(const ounce_conv_params *p, walk_registers
     w.longer = w.tiles ? w.pixels % w.tiles : 0;
     w.blocks = ounce_ceil_div(w.panels, w.block);
     w.units = w.tiles * w.blocks * p->groups;
-    const int64_t input = (int64_t)p->batch * p->out_h * p->stride_h * p->in_row * (int64_t)element;
+    const int64_t input = p->batch * p->in_image * (int64_t)element;
     w.by_blocks = (int64_t)w.panel_bytes * w.panels * p->groups > input;
     return w;
 }
@@ -71,21 +68,15 @@ OUNCE_INLINE conv_walk f32_walk(const ounce_conv_params *p, walk_registers r) {
     return make_conv_walk(p, r, F32_HEADER, 1, sizeof(float));
 }
 
-// Int8 as pairs of int16: a kernel gathers the kernel places of its pixels end to end, and takes all blocks of those.
+// Int8 as pairs of int16: a kernel widens the windows of a tile's pixels, `row_step` elements to a row, and takes all blocks
+// of those. A row has room for a vector that starts at its last element.
 OUNCE_INLINE conv_walk s8_pairs_walk(const ounce_conv_params *p, walk_registers r) {
     conv_walk w = make_conv_walk(p, r, S8_HEADER, 2, 2);
-    const int64_t places = (int64_t)p->kernel_h * p->kernel_w;
-    w.rows = 1;
-    w.columns = p->groups == 1 ? 1 : places;
-    w.column_step = p->in_c;
-    w.length = p->groups == 1 ? places * p->in_c : w.group_in;
-    w.panel_bytes = S8_HEADER + (size_t)(w.columns * ounce_ceil_div(w.length, 2) * OUNCE_LANES) * 4;
+    const int64_t most = ounce_min64(r.narrow, p->out_w);  // neighbours
+    const int64_t pixels = (most - 1) * p->stride_w + (int64_t)(p->kernel_w - 1) * p->dilation_w;
+    w.row_step = (pixels * p->in_pixel + p->in_c + 47) & ~(int64_t)31;
     w.by_blocks = 0;
     return w;
-}
-// Elements of a gathered pixel, with room for a vector that starts at its last one.
-OUNCE_INLINE int64_t s8_pairs_row(const ounce_conv_params *p) {
-    return ((int64_t)p->kernel_h * p->kernel_w * p->in_c + 47) & ~(int64_t)31;
 }
 
 #endif

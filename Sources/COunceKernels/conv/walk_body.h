@@ -1,14 +1,15 @@
 // The walk over units. The including file defines
 //   WALK_INPUT, WALK_OUTPUT    element types
-//   WALK_GATHERED              where tiles do not read the input in place: the type of what gather(call, x, count) puts
-//                              there instead, and changes the addresses x to
+//   WALK_GATHERED              where tiles do not read the input in place: the type of what gather(call, walk, x, count)
+//                              puts into the scratch instead, and changes the addresses x to
+//   WALK_PIXELS                the most pixels of a tile, a multiple of 8
 //   WALK_VARIANTS(V)           V(pixels, panels) for each compiled tile, fewest pixels first
 // and afterwards the function tile(call, pixels, panels), both constants there. Pixels past the last one repeat it, so
 // a tile stores all of its pixels.
 
 #ifdef WALK_GATHERED
 typedef WALK_GATHERED walk_element;
-static void gather(const ounce_call *call, const walk_element **x, int64_t count);
+static void gather(const ounce_call *call, const conv_walk *w, const walk_element **x, int64_t count);
 #else
 typedef WALK_INPUT walk_element;
 #endif
@@ -132,7 +133,7 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             count = take_pixels(&cursor, w, tile, p, &t);
             if (count != before) run = NULL;
 #ifdef WALK_GATHERED
-            gather(call, t.x, count);
+            gather(call, w, t.x, count);
 #endif
         }
         if (new_block) {

@@ -98,6 +98,8 @@ WALKED(s8_pairs, s8_pairs_walk, WALK_AVX, pack_s8(params, &w, weights, 0, 1, pac
 WALKED(f32_wide, f32_walk, WALK_AVX512_F32, pack_f32(params, &w, weights, packed))
 WALKED(f32_half, f32_walk, WALK_AVX, pack_f32(params, &w, weights, packed))
 
+// A window for each pixel, where no two lie next to each other.
 size_t ounce_conv_s8_pairs_scratch(const void *params) {
-    return (size_t)(WALK_AVX.narrow * s8_pairs_row(params)) * sizeof(int16_t);
+    const conv_walk w = s8_pairs_walk(params, WALK_AVX);
+    return (size_t)(WALK_AVX.narrow * w.rows * w.row_step) * sizeof(int16_t);
 }

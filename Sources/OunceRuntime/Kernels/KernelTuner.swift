@@ -10,6 +10,8 @@ struct KernelTuner {
     /// Each candidate runs for at least this long in each of the rounds, and at least once.
     private static let roundSeconds = 30e-6
     private static let rounds = 4
+    /// What takes this many times as long as another is not run again.
+    private static let hopeless = 1.4
     private static let largeBytes = 1 << 20
 
     init(_ selection: KernelSelection) {
@@ -63,11 +65,15 @@ struct KernelTuner {
         var packed: [String: PackedWeights] = [:]
         // In turns, so that a disturbance meets all; large weights are packed for one kernel at a time, and not kept.
         let isLarge = weights.weights.byteCount > Self.largeBytes
-        for group in isLarge ? candidates.map({ [$0] }) : [candidates] {
+        for group in isLarge ? candidates.reversed().map({ [$0] }) : [candidates.reversed()] {
             let runs = group.compactMap(run)
             guard runs.count == group.count else { return Choice(kernel: preferred) }
             for _ in 0..<Self.rounds {
-                for run in runs where Model.now() < deadline || run.best == .infinity { run.measure(Self.roundSeconds) }
+                let best = min(timed.map(\.seconds).min() ?? .infinity, runs.map(\.best).min() ?? .infinity)
+                for run in runs
+                where run.best == .infinity || (Model.now() < deadline && run.best <= best * Self.hopeless) {
+                    run.measure(Self.roundSeconds)
+                }
             }
             for run in runs {
                 timed.append((run.kernel, run.best))
