@@ -15,6 +15,7 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     }
     const float *const *x = t->x;
     const char *weights = t->panel + F32_HEADER;
+    const ptrdiff_t soon = t->soon - t->panel;
     for (int64_t row = 0; row < w.rows; row++) {
         for (int64_t column = 0; column < w.columns; column++) {
             int64_t k = t->in_offset + row * w.row_step + column * w.column_step;
@@ -23,6 +24,7 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
             for (; k < end; k++, weights += sizeof(v16f)) {
                 v16f wide[4];
                 OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = LOAD(v16f, weights + (size_t)n * w.panel_bytes);
+                __builtin_prefetch(weights + soon, 0, 2);
                 OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
                     const v16f v = splat(x[m][k]);
                     OUNCE_UNROLL for (int n = 0; n < panels; n++) {

@@ -129,6 +129,7 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     }
     const int8_t *const *x = t->x;
     const char *weights = t->panel + S8_HEADER;
+    const ptrdiff_t soon = t->soon - t->panel;
     for (int64_t row = 0; row < w.rows; row++) {
         for (int64_t column = 0; column < w.columns; column++) {
             int64_t k = t->in_offset + row * w.row_step + column * w.column_step;
@@ -136,6 +137,7 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
             __asm__("" : "+r"(k));  // one index for all pixels, not a pointer for each
             for (; panels == 1 && k + 16 <= end; k += 16, weights += 256) steps(acc, x, k, weights, 0, sign, pixels, 1, 4);
             for (; k < end; k += 4, weights += 64) {
+                _mm_prefetch(weights + soon, _MM_HINT_T1);
                 steps(acc, x, k, weights, w.panel_bytes, sign, pixels, panels, 1);
             }
         }

@@ -28,12 +28,14 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
         OUNCE_UNROLL for (int m = 0; m < pixels; m++) acc[m][n] = start;
     }
     const char *weights = t->panel + S8_HEADER;
+    const ptrdiff_t soon = t->soon - t->panel;
     for (int64_t row = 0; row < w.rows; row++) {
         for (int64_t column = 0; column < w.columns; column++) {
             int64_t k = t->in_offset + row * w.row_step + column * w.column_step;
             const int64_t end = k + w.length;
             __asm__("" : "+r"(k));  // one index for all pixels, not a pointer for each
             for (; k < end; k += PER_WORD, weights += 64) {
+                _mm_prefetch(weights + soon, _MM_HINT_T1);
                 __m256i wide[8];
                 OUNCE_UNROLL for (int n = 0; n < 2 * panels; n++) {
                     wide[n] = half(weights + (size_t)(n / 2) * w.panel_bytes, n % 2);

@@ -19,6 +19,7 @@ typedef struct {
     int64_t in_offset, out_offset;  // of the block's group and first channel
     int64_t channels;               // to store, from out_offset on
     const char *panel;
+    const char *soon;               // a panel that later tiles will want, else this one
     const conv_walk *walk;
     const ounce_conv_params *p;
 } tile_call;
@@ -117,6 +118,7 @@ OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *pack
 
 OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
+    if (begin >= end) return;
     tile_call t = {.walk = w, .p = p};
     const int64_t blocks = w->blocks * p->groups;
     int64_t tile = w->by_blocks ? begin % w->tiles : begin / blocks;
@@ -140,6 +142,10 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             if (panels != before) run = NULL;
         }
         if (!run) run = tile_for(count, panels);
+        // While a block's tiles run, each brings one panel of the next block near.
+        const int64_t later = panels + tile;
+        const int has_next = w->by_blocks && tile < w->block && block % w->blocks * w->block + later < w->panels;
+        t.soon = has_next ? t.panel + (size_t)later * w->panel_bytes : t.panel;
         run(&t);
         if (w->by_blocks) {
             new_block = ++tile == w->tiles;

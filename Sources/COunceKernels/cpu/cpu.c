@@ -44,7 +44,8 @@ uint32_t ounce_cpu_isas(void) {
     if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4)) isas |= 1u << OUNCE_ISA_AVXVNNI;
     const uint32_t f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31, all = f | dq | bw | vl, vnni = 1u << 11;
     if ((features_b & all) == all && (features_c & vnni) && (state & zmm) == zmm) isas |= 1u << OUNCE_ISA_AVX512VNNI;
-    if ((isas & 1u << OUNCE_ISA_AVX512VNNI) && (features_c & 1u << 14)) isas |= 1u << OUNCE_ISA_AVX512POPCNT;
+    const uint32_t vbmi = 1u << 1, vpopcntdq = 1u << 14, bytes = vbmi | vpopcntdq;
+    if ((isas & 1u << OUNCE_ISA_AVX512VNNI) && (features_c & bytes) == bytes) isas |= 1u << OUNCE_ISA_AVX512POPCNT;
     if ((isas & 1u << OUNCE_ISA_AVX512VNNI) && has_amx()) isas |= 1u << OUNCE_ISA_AMX;
     return isas;
 }

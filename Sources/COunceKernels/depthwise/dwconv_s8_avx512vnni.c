@@ -50,7 +50,8 @@ OUNCE_INLINE void store_lanes(int8_t *out, __m512i q, int64_t lanes) {
 }
 
 // Three terms, as of a kernel of three by three, stay in registers.
-OUNCE_INLINE void run_block(block_call b, int64_t positions, const int three) {
+// With `second` it is the second of two rows: the first row's weights, one tap further on.
+OUNCE_INLINE void run_block(block_call b, int64_t positions, const int three, const int second) {
     __m512 scale[4];
     __m512i kept[3][4], start[4];
     OUNCE_UNROLL for (int j = 0; j < 4; j++) {
@@ -58,6 +59,7 @@ OUNCE_INLINE void run_block(block_call b, int64_t positions, const int three) {
         scale[j] = _mm512_loadu_ps(b.packed + 256 + 64 * j);
         OUNCE_UNROLL for (int i = 0; three && i < 3; i++) {
             kept[i][j] = _mm512_loadu_si512(b.packed + 512 + 256 * i + 64 * j);
+            if (second) kept[i][j] = _mm512_slli_epi32(kept[i][j], 8);
         }
     }
     for (; positions > 0; positions--) {
@@ -89,19 +91,13 @@ OUNCE_INLINE void run_block(block_call b, int64_t positions, const int three) {
     }
 }
 
-static void stretch(const ounce_conv_params *p, const interleaving *s, const int8_t *in, int8_t *out, int64_t columns,
-                    const char *packed, char *scratch) {
-    const int64_t c = p->in_c, span = ((columns - 1) * p->stride_w + 1) * c + (s->shifts - 1) * s->shift_step;
-    for (int64_t plane = 0; plane < s->planes; plane++) {
-        const int8_t *taps[GROUP];
-        for (int64_t i = 0; i < GROUP; i++) {
-            taps[i] = in + ounce_min64(plane * GROUP + i, s->tap_count - 1) * s->tap_step;
-        }
-        interleave(taps, span, scratch + plane * s->plane_places * 4);
-    }
-    const int64_t places = s->flat ? columns * c : c, pixels = s->flat ? s->period / c : 1;
-    block_call b = {.planes = s->planes, .shifts = s->shifts, .x_step = pixels * p->stride_w * c * 4, .shift_step = s->shift_step * 4,
-                    .plane_step = s->plane_places * 4, .out_step = pixels * c, .fewer = s->flat ? s->period : 0,
+// The blocks of one output row, its planes being in the scratch.
+OUNCE_INLINE void run_row(const ounce_conv_params *p, const interleaving *s, int8_t *out, int64_t columns,
+                          const char *packed, const char *scratch, const int second) {
+    const int64_t c = p->in_c, places = s->flat ? columns * c : c, pixels = s->flat ? s->period / c : 1;
+    block_call b = {.planes = s->planes, .shifts = s->shifts, .x_step = pixels * p->stride_w * c * 4,
+                    .shift_step = s->shift_step * 4, .plane_step = s->plane_places * 4, .out_step = pixels * c,
+                    .fewer = s->flat ? s->period : 0,
                     .range = ounce_make_range(p->out_min, p->out_max, p->out_zero)};
     for (int64_t first = 0; first < ounce_min64(s->period, places); first += 64, packed += s->block_bytes) {
         b.packed = packed;
@@ -113,10 +109,10 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
             b.x[j] = scratch + (s->flat ? at : place) * 4;
         }
         const int64_t positions = s->flat ? (places - first - 1) / s->period + 1 : columns;
-        if (s->planes == 1 && s->shifts == 3) {
-            run_block(b, positions, 1);
+        if (second || (s->planes == 1 && s->shifts == 3)) {
+            run_block(b, positions, 1, second);
         } else {
-            run_block(b, positions, 0);
+            run_block(b, positions, 0, 0);
         }
     }
 }
@@ -124,13 +120,24 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
 void ounce_dwconv_s8_avx512vnni(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const interleaving s = make_interleaving(p, GROUP, 64);
+    const int64_t image_units = ounce_ceil_div(p->out_h, s.rows) * s.stretches;
     for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h,
-            image = row / p->out_h;
+        const int64_t image = unit / image_units, y = unit % image_units / s.stretches * s.rows;
+        const int64_t x = unit % s.stretches * s.columns, columns = ounce_min64(s.columns, p->out_w - x);
+        const int two = s.rows == 2 && y + 1 < p->out_h;
         const int8_t *in = (const int8_t *)call->in[0] + image * p->in_image + y * p->stride_h * p->in_row +
                            x * p->stride_w * p->in_pixel;
         int8_t *out = (int8_t *)call->out + image * p->out_image + y * p->out_row + x * p->out_pixel;
-        stretch(p, &s, in, out, ounce_min64(s.columns, p->out_w - x), call->packed, call->scratch);
+        const int64_t span = ((columns - 1) * p->stride_w + 1) * p->in_c + (s.shifts - 1) * s.shift_step;
+        for (int64_t plane = 0; plane < s.planes; plane++) {
+            const int8_t *taps[GROUP];
+            for (int64_t i = 0; i < GROUP; i++) {
+                taps[i] = in + ounce_min64(plane * GROUP + i, s.tap_count - 1 + two) * s.tap_step;
+            }
+            interleave(taps, span, (char *)call->scratch + plane * s.plane_places * 4);
+        }
+        run_row(p, &s, out, columns, call->packed, call->scratch, 0);
+        if (two) run_row(p, &s, out + p->out_row, columns, call->packed, call->scratch, 1);
     }
 }
 TARGET_END

@@ -8,7 +8,8 @@ bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weig
 }
 
 static int64_t units(const ounce_conv_params *p, int64_t group, int64_t lanes) {
-    return (int64_t)p->batch * p->out_h * make_interleaving(p, group, lanes).stretches;
+    const interleaving s = make_interleaving(p, group, lanes);
+    return p->batch * ounce_ceil_div(p->out_h, s.rows) * s.stretches;
 }
 
 static size_t packed_size(const ounce_conv_params *p, int64_t group, int64_t lanes) {

@@ -30,7 +30,7 @@ typedef enum {
     OUNCE_ISA_AVX2,        // AVX2 + FMA
     OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
     OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
-    OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ
+    OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ, VBMI
     OUNCE_ISA_AMX,         // AVX-512 VNNI + AMX-INT8
     OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
     OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
@@ -267,6 +267,14 @@ typedef struct {
 // Every kernel, portable ones included; within a family the later entry is the one to prefer where both can run and
 // neither has been measured. Only kernels for this architecture are listed.
 const ounce_kernel *ounce_kernels(size_t *count);
+
+// ---- the machine's limits (what `ounce bench` compares with) ----
+
+// Does so many rounds of multiply-accumulates of int8 or float32 in the registers of `isa`, as fast as they go. Returns how
+// many those were; 0: there is no such loop for it.
+int64_t ounce_peak_macs(ounce_isa isa, int is_float, int64_t rounds);
+// Reads all words once; what it returns depends on them.
+uint64_t ounce_read_words(const uint64_t *words, int64_t count);
 
 // ---- waiting (used by the runtime's thread pool) ----
 

@@ -26,10 +26,11 @@ OUNCE_INLINE void matmul_tile(const float *a, const float *b, float *out, int64_
         OUNCE_UNROLL for (int panel = 0; panel < panels; panel++) {
             const int64_t count = columns - panel * OUNCE_LANES;
             float *to = out + row * n + panel * OUNCE_LANES;
+            const v16f sum = acc[row][panel];  // a copy: what has an address is kept in memory throughout
             if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
-                memcpy(to, &acc[row][panel], sizeof acc[row][panel]);
+                memcpy(to, &sum, sizeof sum);
             } else {
-                store_some(to, &acc[row][panel], sizeof(float), count);
+                store_some(to, &sum, sizeof(float), count);
             }
         }
     }

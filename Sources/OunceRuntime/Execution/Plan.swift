@@ -5,6 +5,10 @@ import OunceGraph
 struct PlannedStep: Sendable {
     let node: String
     let kernelName: String
+    /// The instructions of its kernel; nil for a plain loop.
+    var isa: ounce_isa?
+    /// Whether it computes with float32.
+    var isFloat = false
     let run: GenericStep
     let parameters: StepParameters
     let packed: PackedWeights?
@@ -135,10 +139,17 @@ final class Plan: Sendable {
                 for: step, choice, units: count, limit: threads, inputBytes: byteCount(of: step.inputs.first, buffers),
                 outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
             return PlannedStep(
-                node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
+                node: step.node, kernelName: kernel.name, isa: kernel.isa,
+                isFloat: kernel.entry.pointee.family.isFloat, run: run, parameters: step.parameters, packed: packed,
                 inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: count,
                 threads: split, macs: step.macs, timings: choice.timings)
         }
+    }
+
+    /// Bytes of a step's inputs, packed weights and output.
+    func bytesMoved(by step: PlannedStep) -> Int {
+        let inputs = step.inputs.reduce(0) { $0 + Self.byteCount(of: $1, buffers) }
+        return inputs + (step.packed?.bytes.count ?? 0) + buffers[step.output].byteCount
     }
 
     private static func byteCount(of operand: Operand??, _ buffers: [PlannedBuffer]) -> Int {
@@ -163,5 +174,12 @@ final class Plan: Sendable {
         packed.fill(from: source, kernel, parameters: step.parameters.pointer)
         weights[key] = packed
         return packed
+    }
+}
+
+extension ounce_family {
+    /// Whether its kernels multiply float32 numbers.
+    fileprivate var isFloat: Bool {
+        [OUNCE_CONV_F32, OUNCE_DWCONV_F32, OUNCE_MATMUL_F32, OUNCE_ATTENTION_F32].contains(self)
     }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// Measured times of kernels on this CPU by step, shared by the models of this process, and kept in a file of a folder
 /// where one is given.
 ///
-/// The file's name says the CPU and its instruction sets. A file that cannot be read or written only costs measuring again.
+/// The file's name says the CPU, its instruction sets and the program: kernels of another build run at other speeds. A file that cannot be read or written only costs measuring again.
 package final class KernelTimings: Sendable {
     static let shared = KernelTimings()
 
@@ -50,8 +50,16 @@ package final class KernelTimings: Sendable {
     }
 
     package static func path(in directory: String) -> String {
-        "\(directory)/kernels-\(String(StableHash.of(cpuName + InstructionSets.available.names.joined()), radix: 16))"
+        let name = cpuName + InstructionSets.available.names.joined() + program
+        return "\(directory)/kernels-\(String(StableHash.of(name), radix: 16))"
     }
+
+    /// Tells apart builds of this program: the size and time of its file.
+    private static let program: String = {
+        var status = stat()
+        guard stat("/proc/self/exe", &status) == 0 else { return "" }
+        return " \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)"
+    }()
 
     /// What tells CPUs apart whose kernels run at other speeds.
     static let cpuName: String = {
