@@ -5,7 +5,7 @@
 //               between are computed and not stored;
 //   AMX_ROWS    an output row;
 //   AMX_GATHER  all pixels; their inputs are first copied behind one another.
-// The last tile of a line, where it is not full, is gathered too. Rounding a reduction up to 64 is harmless: the weights
+// A line shorter than a tile is gathered too. Rounding a reduction up to 64 is harmless: the weights
 // there are zero, and what is read in vain lies within OUNCE_SLACK.
 #ifndef OUNCE_AMX_SHAPE_H
 #define OUNCE_AMX_SHAPE_H

@@ -41,8 +41,12 @@ static void gather(const amx_shape *s, const int8_t *in, const int64_t *from, in
     }
 }
 
-static void make_tile(const ounce_call *call, const amx_shape *s, int64_t index, amx_tile *t) {
-    const int64_t line = index / s->line_tiles, first = index % s->line_tiles * AMX_PIXELS;
+// `gathered` is the tile whose inputs the scratch holds.
+static void make_tile(const ounce_call *call, const amx_shape *s, int64_t index, amx_tile *t, int64_t *gathered) {
+    const int64_t line = index / s->line_tiles, wanted = index % s->line_tiles * AMX_PIXELS;
+    // A line's last tile begins earlier, with places that another tile stores.
+    const int64_t earliest = s->walk == AMX_GATHER ? wanted : ounce_max64(0, s->line_places - AMX_PIXELS);
+    const int64_t first = ounce_min64(wanted, earliest);
     const int64_t width = s->walk == AMX_GATHER ? s->width : s->line_width;
     int64_t row = first / width + (s->walk == AMX_ROWS ? line % s->height : 0), x = first % width;
     int64_t image = s->walk == AMX_ROWS ? line / s->height : line;
@@ -53,7 +57,7 @@ static void make_tile(const ounce_call *call, const amx_shape *s, int64_t index,
     const int64_t places = ounce_min64(AMX_PIXELS, s->line_places - first);
     for (int64_t m = 0; m < places; m++) {
         from[m] = image * s->in_image + row * s->in_row + x * s->in_pixel;
-        if (x < s->width) {
+        if (first + m >= wanted && x < s->width) {
             t->place[t->count] = m;
             t->out[t->count++] = (int8_t *)call->out + image * s->out_image + row * s->out_row + x * s->out_pixel;
         }
@@ -69,7 +73,8 @@ static void make_tile(const ounce_call *call, const amx_shape *s, int64_t index,
         t->column_step = s->column_step;
         return;
     }
-    gather(s, call->in[0], from, call->scratch);
+    if (*gathered != index) gather(s, call->in[0], from, call->scratch);
+    *gathered = index;
     t->x = call->scratch;
     t->step = s->packed_segments * s->depth;
     t->column_step = s->depth;
@@ -140,12 +145,13 @@ void ounce_conv_s8_amx(const ounce_call *call, int64_t begin, int64_t end) {
     for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
     amx_configure(&config);
     int current = 0;
+    int64_t gathered = -1;
     for (int64_t unit = begin; unit < end; unit++) {
         const int64_t tile = s.channels_first ? unit % s.tiles : unit / s.blocks;
         const int64_t block = s.channels_first ? unit / s.tiles : unit % s.blocks;
         if (tiles[current].index != tile) {
             current = !current;  // the other tile may still wait
-            make_tile(call, &s, tile, &tiles[current]);
+            make_tile(call, &s, tile, &tiles[current], &gathered);
         }
         amx_done *now = &waiting[unit & 1];
         now->tile = &tiles[current];

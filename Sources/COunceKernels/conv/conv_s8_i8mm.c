@@ -9,6 +9,9 @@ TARGET("i8mm")
 #define ARM_GROUP 8
 #define ARM_ALONE 2
 #define ARM_VARIANTS(V) V(2, 1) V(4, 1) V(6, 1) V(1, 2)
+#define ARM_RUN_WHOLE arm_run_6_1
+#define ARM_RUN_ALONE arm_run_1_2
+#define ARM_REST arm_run_2_1, arm_run_2_1, arm_run_4_1, arm_run_4_1, arm_run_6_1
 
 // One instruction multiplies two pixels by two channels: sums [pixel 0][c, c + 1], [pixel 1][c, c + 1].
 typedef struct {
@@ -32,20 +35,19 @@ OUNCE_INLINE neon_sums sums_pixel(const sums *s, const int m) {
                         channels(pair + 6, m % 2)}};
 }
 
-OUNCE_INLINE int8x16_t eights(int8x16_t a, int8x16_t b, const int high) {
-    const int64x2_t c = vreinterpretq_s64_s8(a), d = vreinterpretq_s64_s8(b);
-    return vreinterpretq_s8_s64(high ? vzip2q_s64(c, d) : vzip1q_s64(c, d));
-}
 OUNCE_INLINE void sums_add(sums *s, const int8x16_t *x, const int8_t *w, const int pixels, const int groups) {
+    int8x16_t v[2][ARM_PIXELS / 2];
+    OUNCE_UNROLL for (int m = 0; m < pixels; m += 2) {
+        const int64x2_t a = vreinterpretq_s64_s8(x[m]), b = vreinterpretq_s64_s8(x[m + 1 < pixels ? m + 1 : m]);
+        v[0][m / 2] = vreinterpretq_s8_s64(vzip1q_s64(a, b));
+        v[1][m / 2] = vreinterpretq_s8_s64(vzip2q_s64(a, b));
+        __asm__("" : "+w"(v[0][m / 2]), "+w"(v[1][m / 2]));  // now, or the registers do not suffice
+    }
     OUNCE_UNROLL for (int group = 0; group < groups; group++) {
-        int8x16_t v[ARM_PIXELS / 2];
-        OUNCE_UNROLL for (int m = 0; m < pixels; m += 2) {
-            v[m / 2] = eights(x[m], x[m + 1 < pixels ? m + 1 : m], group);
-        }
         OUNCE_UNROLL for (int i = 0; i < 8; i++) {
             const int8x16_t weights = vld1q_s8(w + 128 * group + 16 * i);
             OUNCE_UNROLL for (int m = 0; m < pixels; m += 2) {
-                s->pair[m / 2][i] = vmmlaq_s32(s->pair[m / 2][i], v[m / 2], weights);
+                s->pair[m / 2][i] = vmmlaq_s32(s->pair[m / 2][i], v[group][m / 2], weights);
             }
         }
     }

@@ -9,6 +9,9 @@ TARGET("dotprod")
 #define ARM_GROUP 4
 #define ARM_ALONE 4
 #define ARM_VARIANTS(V) V(1, 1) V(2, 1) V(3, 1) V(4, 1) V(5, 1) V(6, 1) V(1, 4)
+#define ARM_RUN_WHOLE arm_run_6_1
+#define ARM_RUN_ALONE arm_run_1_4
+#define ARM_REST arm_run_1_1, arm_run_2_1, arm_run_3_1, arm_run_4_1, arm_run_5_1
 
 typedef struct {
     neon_sums pixel[ARM_PIXELS];

@@ -12,6 +12,8 @@ int64_t ounce_peak_macs(ounce_isa isa, int is_float, int64_t rounds) {
     case OUNCE_ISA_NEON: return is_float ? ounce_peak_f32_neon(rounds) : ounce_peak_s8_neon(rounds);
     case OUNCE_ISA_NEONDOT: return is_float ? ounce_peak_f32_neon(rounds) : ounce_peak_s8_neondot(rounds);
     case OUNCE_ISA_I8MM: return is_float ? ounce_peak_f32_neon(rounds) : ounce_peak_s8_i8mm(rounds);
+#elif defined(__riscv) && __riscv_xlen == 64
+    case OUNCE_ISA_RVV: return is_float ? ounce_peak_f32_rvv(rounds) : ounce_peak_s8_rvv(rounds);
 #endif
     default: return 0;
     }

@@ -31,5 +31,7 @@ int64_t ounce_peak_f32_neon(int64_t rounds);
 int64_t ounce_peak_s8_neon(int64_t rounds);
 int64_t ounce_peak_s8_neondot(int64_t rounds);
 int64_t ounce_peak_s8_i8mm(int64_t rounds);
+int64_t ounce_peak_f32_rvv(int64_t rounds);
+int64_t ounce_peak_s8_rvv(int64_t rounds);
 
 #endif
