@@ -59,6 +59,23 @@ import Testing
         return 10 * log10(a.reduce(0) { $0 + $1 * $1 } / noise)
     }
 
+    /// A classifier with an int8 input keeps its float results, and sums integers.
+    @Test(arguments: [true, false]) func lastLayersSumIntegers(perChannel: Bool) throws {
+        let graph = try network()
+        let samples = Samples.floats([32, 8, 8, 3], seed: 9)
+        let exact = try quantized(
+            graph, Quantization(perChannel: perChannel, minInputSQNR: 0), samples: samples)
+        try exact.validate()
+        let classifier = try #require(exact.nodes.first { $0.name == "classifier" })
+        #expect(exact[classifier.outputs[0]].type == TensorType(.float32, [-1, 5]))
+        #expect(classifier.inputs.dropFirst().map { $0.map { exact[$0].dtype } } == [.int8, .int32])
+        #expect(try ratio(graph, exact, samples) > 25)
+        let model = try Model(graph: exact, options: RuntimeOptions(allowedISAs: ["scalar"]))
+        let kernels = try model.measureSteps(inputs: [samples], seconds: 0).map(\.kernel)
+        #expect(kernels.contains("conv_s8f32_scalar"))
+        #expect(!kernels.contains { $0.hasPrefix("conv_f32") || $0.hasPrefix("dequantize") })
+    }
+
     @Test(arguments: [true, false]) func everythingInBetweenBecomesInt8(perChannel: Bool) throws {
         let graph = try network()
         let samples = Samples.floats([32, 8, 8, 3], seed: 9)
