@@ -78,6 +78,39 @@ import Testing
         #expect(scores[3] > scores[1] + 0.04)
     }
 
+    /// What an input is counted in, and with it the size of the first weights, makes no difference to training.
+    @Test func learnsTheSameInOtherUnits() throws {
+        func network(_ unit: Float) throws -> (Graph, ValueID) {
+            var random = RandomSource(seed: 7)
+            var graph = Graph(name: "net")
+            let x = graph.add(Value(name: "x", type: TensorType(.float32, [1, 6])))
+            graph.inputs = [x]
+            func layer(_ from: ValueID, _ shape: [Int], _ name: String, _ activation: Activation) throws -> ValueID {
+                let scale = name == "first" ? 1 / unit : 1
+                let numbers = random.floats(shape[0] * shape[1], in: -0.8...0.8).map { $0 * scale }
+                let w = graph.addConstant(
+                    try Samples.tensor(numbers, Shape(shape)), name: name + ".w")
+                let b = graph.addConstant(random.tensor([shape[0]], in: -0.1...0.1), name: name + ".b")
+                return try graph.append(.fullyConnected(activation), [from, w, b], name: name)
+            }
+            let hidden = try layer(x, [12, 6], "first", .relu)
+            graph.outputs = [try layer(hidden, [4, 12], "last", .none)]
+            return (graph, try #require(graph.nodes[0].inputs[1]))
+        }
+        func train(_ unit: Float) throws -> (moved: Float, weights: [Float]) {
+            let (graph, first) = try network(unit)
+            let numbers = Samples.floats([64, 6], seed: 3).floats().map { $0 * unit }
+            let data = try Samples.dataset([("x", try Samples.tensor(numbers, [64, 6]))], for: graph)
+            let broken = try damaged(graph, level: 0.3, seed: 5)
+            let result = try tuned(broken, FineTuning(epochs: 8, learningRate: 0.002, clip: 0), data, teacher: graph)
+            let (before, after) = (broken[first].constant?.floats() ?? [], result[first].constant?.floats() ?? [])
+            return (zip(before, after).map { abs($0 - $1) * unit }.max() ?? 0, after.map { $0 * unit })
+        }
+        let (plain, scaled) = (try train(1), try train(256))
+        #expect(plain.moved > 0.02)
+        for (a, b) in zip(plain.weights, scaled.weights) { #expect(abs(a - b) < 0.1 * plain.moved, "\(a) \(b)") }
+    }
+
     private func request(_ recipe: Recipe, training: String?, validation: String?) throws -> CompressionRequest {
         let loaded = try LoadedModel(path: models + "/vibration.onnx")
         func dataset(_ name: String?) throws -> Dataset? {

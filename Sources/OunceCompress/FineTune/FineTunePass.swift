@@ -25,6 +25,8 @@ struct FineTunePass {
         let binary = BinaryTraining(resuming: graph)
         pass.constraints.binaryWeights.merge(binary.weights) { own, _ in own }
         pass.constraints.signs.merge(try BinaryTraining.signs(of: graph, data, options)) { own, _ in own }
+        let units = try graph.trainingUnits(data, options).filter { pass.constraints.binaryWeights[$0.key] == nil }
+        pass.constraints.units.merge(units) { own, _ in own }
         let (result, note) = try pass.train(binary.graph)
         return (binary.finished(result), note)
     }

@@ -46,7 +46,7 @@ package struct QuantizationTraining {
             }
             weightGrids[id] = grid
             constraints.quantizers[id] = grid.quantizer
-            constraints.units[id] = Self.units(weights)
+            constraints.units[id] = weights.trainingUnits
         }
         let (prepared, values) = try withEntries(graph, plan, grids)
         for (id, value) in values {
@@ -74,24 +74,6 @@ package struct QuantizationTraining {
         }
         return Trained(graph: trained, weights: weights, grids: learned, note: "trained on the grid: " + note)
     }
-
-    /// Steps of AdamW have one size, but the weights of channels differ by orders of magnitude once batch normalisations are
-    /// folded: a step that suits one channel throws the weights of another off its grid, from where no gradient leads
-    /// back. So each channel's steps go by the size of its weights.
-    private static func units(_ weights: Tensor) -> [Float]? {
-        guard let values = weights.elements(Float.self), let outputs = weights.shape.dims.first, outputs > 0 else {
-            return nil
-        }
-        let width = values.count / outputs
-        return (0..<outputs).map { channel in
-            let squares = values[(channel * width)..<((channel + 1) * width)].reduce(0.0) { $0 + Double($1 * $1) }
-            let size = Float((squares / Double(max(width, 1))).squareRoot()) / usualSize
-            return size.isFinite ? size : 1
-        }
-    }
-
-    /// Root mean square of the weights for which the learning rate is meant.
-    private static let usualSize: Float = 0.05
 
     /// The graph with copies of values that only integer nodes read, where float nodes may read the value itself; and for
     /// each value with a grid of its own what is to be rounded.
