@@ -2,44 +2,46 @@ import Glibc
 import OunceGraph
 
 /// The file that kernel times are kept in: a header, then for each step its key and, separated by tabs, kernels with their
-/// microseconds. It is small but read whenever a model is loaded, so only the lines that are asked for are taken apart.
+/// microseconds, in the order of the keys' bytes. It is read whenever a model is loaded, so a line is searched, not all are
+/// taken apart.
 struct TimingsFile: Sendable {
     private static let header = "ounce kernel times 1\n"
     private static let maximumBytes = 1 << 20
     private static let (newline, tab) = (UInt8(ascii: "\n"), UInt8(ascii: "\t"))
 
     private let text: [UInt8]
-    /// Where in the text the line of a key is, by the key's hash.
-    private let lines: [UInt64: Range<Int>]
 
     /// What is no such file reads as one that holds nothing.
     init(path: String) {
         guard let file = try? MappedFile(path: path, maximumBytes: Self.maximumBytes),
             file.bytes.starts(with: Self.header.utf8)
         else {
-            (text, lines) = ([], [:])
+            text = []
             return
         }
-        text = Array(file.bytes)
-        var found: [UInt64: Range<Int>] = [:]
-        var start = Self.header.utf8.count
-        while start < text.count {
-            let end = text[start...].firstIndex(of: Self.newline) ?? text.count
-            let key = text[start..<end].firstIndex(of: Self.tab) ?? end
-            found[StableHash.of(text[start..<key])] = start..<end
-            start = end + 1
-        }
-        lines = found
+        text = Array(file.bytes.dropFirst(Self.header.utf8.count))
     }
 
     /// nil where the step has no line, or none that makes sense.
     func timings(of key: String) -> [KernelTiming]? {
-        lines[StableHash.of(key)].flatMap(parse).flatMap { $0.key == key ? $0.timings : nil }
+        let wanted = Array(key.utf8)
+        // All lines before `low` are of smaller keys, all from `high` on of larger ones.
+        var (low, high) = (0, text.count)
+        while low < high {
+            let middle = low + (high - low) / 2
+            let start = text[low..<middle].lastIndex(of: Self.newline).map { $0 + 1 } ?? low
+            let end = text[middle...].firstIndex(of: Self.newline) ?? text.count
+            let found = text[start..<(text[start..<end].firstIndex(of: Self.tab) ?? end)]
+            if found.elementsEqual(wanted) { return parse(start..<end)?.timings }
+            if found.lexicographicallyPrecedes(wanted) { low = end + 1 } else { high = start }
+        }
+        return nil
     }
 
     /// Every line that makes sense.
     var all: [String: [KernelTiming]] {
-        Dictionary(lines.values.compactMap(parse).map { ($0.key, $0.timings) }) { first, _ in first }
+        let lines = text.indices.split { text[$0] == Self.newline }.compactMap { parse($0) }
+        return Dictionary(lines.map { ($0.key, $0.timings) }) { first, _ in first }
     }
 
     private func parse(_ line: Range<Int>) -> (key: String, timings: [KernelTiming])? {
@@ -59,7 +61,8 @@ struct TimingsFile: Sendable {
     /// Writes beside the file and puts it in its place; what cannot be written is lost.
     static func write(_ known: [String: [KernelTiming]], to path: String) {
         var text = header
-        for (key, timings) in known.sorted(by: { $0.key < $1.key }) {
+        let sorted = known.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        for (key, timings) in sorted {
             text += key + timings.map { "\t\($0.kernel)=\($0.microseconds)" }.joined() + "\n"
         }
         let bytes = Array(text.utf8)
