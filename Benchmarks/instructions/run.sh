@@ -1,6 +1,6 @@
 #!/bin/bash
-# Instructions per inference on ARM64, one thread, counted by one plugin of qemu for each engine: 60 inferences more than
-# before, so that loading cancels out.
+# Instructions per inference on ARM64, one thread, counted by one plugin of qemu for each engine: by how many grows a
+# process that makes 300 inferences more, so that loading cancels out.
 #   run.sh ounce MODEL.ounce     the program of Packaging/arm64/build.sh, in $OUNCE_ARM64_CACHE (default .build/arm64)
 #   run.sh litert MODEL.tflite   in $ROOT, a folder with an ARM64 Python and the wheels (docs/arm64.md)
 # $CPU (default cortex-a76) is qemu's model of CPU; $QEMU (default qemu-aarch64) a qemu with plugins.
@@ -19,7 +19,7 @@ ounce() { # LINES: three inferences for each line
 }
 
 litert() { # LINES
-    "$qemu" -L "$ROOT" -cpu "$cpu" -plugin "$work/insn.so" -E PYTHONHASHSEED=0 -E PYTHONPATH="$ROOT/site" \
+    "$qemu" -L "$ROOT" -cpu "$cpu" -plugin "$work/insn.so" -E PYTHONHASHSEED=0 -E OPENBLAS_NUM_THREADS=1 -E PYTHONPATH="$ROOT/site" \
         "$ROOT/usr/bin/python3.11" "$here/litert.py" "$model" $((3 * $1))
 }
 
@@ -28,5 +28,5 @@ counted() { # LINES
 }
 
 few=$(counted 3)
-more=$(counted 23)
-echo "$engine, $(basename "$(dirname "$model")")/$(basename "$model"), $cpu: $(((more - few) / 60)) instructions"
+more=$(counted 103)
+echo "$engine, $(basename "$(dirname "$model")")/$(basename "$model"), $cpu: $(((more - few) / 300)) instructions"

@@ -10,10 +10,13 @@
 #include "../requantise_neon.h"
 #include "tile.h"
 
-// The pixels of a unit, and the panels to compute.
+#define ARM_TILES 4  // of TILE_PIXELS pixels at once, where the inputs of so many stay in the cache
+#define ARM_CACHED 16384
+
+// The pixels of some units, and the panels to compute.
 typedef struct {
-    const int8_t *x[TILE_PIXELS + 1];  // the place past the last pixel repeats it
-    int8_t *out[TILE_PIXELS + 1];
+    const int8_t *x[ARM_TILES * TILE_PIXELS + 1];  // the place past the last pixel repeats it
+    int8_t *out[ARM_TILES * TILE_PIXELS + 1];
     int64_t count, panels, channels;
     const char *panel;
     size_t panel_bytes;
@@ -103,7 +106,7 @@ typedef void (*arm_variant)(const arm_tile *t, int64_t first, int64_t end);
 ARM_VARIANTS(ARM_DEFINE)
 #undef ARM_DEFINE
 
-// All pixels of a unit by t's panels.
+// All of t.
 static void arm_unit(arm_tile *t) {
     static const arm_variant rest[] = {ARM_REST};
     if (t->count == 1 && t->panels >= ARM_ALONE) {
@@ -170,6 +173,7 @@ void OUNCE_NAME(conv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const arm_steps steps = make_arm_steps(p);
     arm_tile t = {.panel_bytes = s8_panel_bytes(&s, ARM_GROUP, 1), .shape = &s,
                   .range = make_neon_range(p->out_min, p->out_max, p->out_zero)};
+    const int64_t cached = ARM_CACHED / (TILE_PIXELS * s.rows * s.columns * s.length);
     arm_pixel at = {0};
     for (int64_t unit = begin, known = -1; unit < end;) {
         const int64_t tile = unit / s.blocks, first = tile * TILE_PIXELS, panel = unit % s.blocks * TILE_PANELS;
@@ -178,9 +182,11 @@ void OUNCE_NAME(conv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
             at.x = first % p->out_w;
             at.y = first / p->out_w % p->out_h;
         }
-        t.count = ounce_min64(TILE_PIXELS, s.pixels - first);
+        const int64_t whole = panel == 0 ? ounce_min64(cached, (end - unit) / s.blocks) : 0;
+        const int64_t tiles = ounce_max64(1, ounce_min64(whole, ARM_TILES));
+        t.count = ounce_min64(tiles * TILE_PIXELS, s.pixels - first);
         known = first + t.count;
-        const int64_t until = ounce_min64(end, (tile + 1) * s.blocks);
+        const int64_t until = ounce_min64(end, (tile + tiles) * s.blocks);
         t.panels = ounce_min64(s.panels - panel, (until - unit) * TILE_PANELS);
         t.panel = (const char *)call->packed + (size_t)panel * t.panel_bytes;
         t.channels = p->out_c - panel * OUNCE_LANES;
