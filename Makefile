@@ -6,7 +6,8 @@
 PREFIX ?= /usr
 BUILD = .build/release
 SHARE = $(DESTDIR)$(PREFIX)/share/ounce
-SWIFT_BUILD = swift build -c release -j $(shell nproc)
+# The programs hold Swift's libraries, so that they run where Swift is not, and in less memory.
+SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -j $(shell nproc)
 # Swift unoptimised, so that every check is in; the kernels optimised, so that real models run in seconds.
 TEST_FLAGS = -Xcc -O2 -j $(shell nproc)
 
@@ -26,7 +27,8 @@ dependencies:
 	@Tools/install-dependencies libsystemd-dev libyaml-dev pkg-config curl
 
 test: dependencies
-	@Tools/install-dependencies python3 python3-venv qemu-user-static gcc-aarch64-linux-gnu
+	@Tools/install-dependencies python3 python3-venv qemu-user-static \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
 	swift build --build-tests $(TEST_FLAGS)
 	swift test --skip-build $(TEST_FLAGS)
 	Tests/OunceKernels/run.sh
@@ -38,8 +40,8 @@ lint:
 	.ci/check-imports
 
 install:
-	install -D -m 755 $(BUILD)/ounce $(DESTDIR)$(PREFIX)/bin/ounce
-	install -D -m 755 $(BUILD)/ounced $(DESTDIR)$(PREFIX)/bin/ounced
+	install -s -D -m 755 $(BUILD)/ounce $(DESTDIR)$(PREFIX)/bin/ounce
+	install -s -D -m 755 $(BUILD)/ounced $(DESTDIR)$(PREFIX)/bin/ounced
 	install -d $(SHARE)/profiles $(SHARE)/recipes $(SHARE)/models $(DESTDIR)/etc/ounce
 	install -m 644 Config/profiles/*.yaml $(SHARE)/profiles
 	install -m 644 Config/recipes/*.yaml $(SHARE)/recipes

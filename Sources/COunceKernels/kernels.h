@@ -11,16 +11,24 @@
 // HOW_<how> of the kernel list: supports, packed_size, pack, pack_channels (16: a panel), scratch_size, units.
 #define HOW_CONV_F32_PLAIN NULL, ounce_conv_f32_plain_size, ounce_conv_f32_plain_pack, 0, NULL, ounce_conv_pixels
 #define HOW_CONV_S8_PLAIN NULL, ounce_conv_s8_plain_size, ounce_conv_s8_plain_pack, 0, NULL, ounce_conv_pixels
+#define HOW_CONV_F32_CHANNELS \
+    NULL, ounce_conv_f32_channels_size, ounce_conv_f32_channels_pack, 0, NULL, ounce_conv_fours
+#define HOW_CONV_S8_CHANNELS NULL, ounce_conv_s8_channels_size, ounce_conv_s8_channels_pack, 0, NULL, ounce_conv_fours
 #define HOW_CONV_F32_TILE \
     ounce_conv_tile_supports, ounce_conv_f32_tile_size, ounce_conv_f32_tile_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_DOT \
     ounce_conv_tile_supports, ounce_conv_s8_dot_size, ounce_conv_s8_dot_pack, 16, NULL, ounce_conv_tile_units
-#define HOW_CONV_S8_DOT_UNSIGNED                                                                        \
-    ounce_conv_tile_supports, ounce_conv_s8_dot_unsigned_size, ounce_conv_s8_dot_unsigned_pack, 16, NULL, \
-        ounce_conv_tile_units
-#define HOW_CONV_S8_PAIRS                                                                                             \
-    ounce_conv_tile_supports, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, 16, \
-        ounce_conv_s8_pairs_scratch, ounce_conv_tile_units
+#define HOW_CONV_S8_DOT_WIDE NULL, ounce_conv_s8_dot_wide_size, ounce_conv_s8_dot_wide_pack, 16, NULL, ounce_conv_s8_dot_wide_units
+#define HOW_CONV_S8_DOT_HALF NULL, ounce_conv_s8_dot_half_size, ounce_conv_s8_dot_half_pack, 16, NULL, ounce_conv_s8_dot_half_units
+#define HOW_CONV_F32_WIDE NULL, ounce_conv_f32_wide_size, ounce_conv_f32_wide_pack, 16, NULL, ounce_conv_f32_wide_units
+#define HOW_CONV_F32_HALF NULL, ounce_conv_f32_half_size, ounce_conv_f32_half_pack, 16, NULL, ounce_conv_f32_half_units
+#define HOW_CONV_S8_PAIRS \
+    NULL, ounce_conv_s8_pairs_size, ounce_conv_s8_pairs_pack, 16, ounce_conv_s8_pairs_scratch, ounce_conv_s8_pairs_units
+#define HOW_CONV_S8_DOT8 \
+    ounce_conv_tile_supports, ounce_conv_s8_dot8_size, ounce_conv_s8_dot8_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_AMX                                                                    \
+    ounce_conv_s8_amx_supports, ounce_conv_s8_amx_size, ounce_conv_s8_amx_pack, 32, \
+        ounce_conv_s8_amx_scratch, ounce_conv_s8_amx_units
 #define HOW_CONV_S8_SINGLE \
     ounce_conv_tile_supports, ounce_conv_s8_single_size, ounce_conv_s8_single_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_SPARSE_PLAIN                                                                           \
@@ -62,13 +70,16 @@
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2_BIASED \
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, 16, NULL, ounce_conv_tile_units
-#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_tile_units
+#define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_row_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
         ounce_dwconv_s8_dot_unsigned_scratch, ounce_dwconv_s8_dot_unsigned_units
+#define HOW_DWCONV_S8_DOT_WIDE \
+    ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_wide_size, ounce_dwconv_s8_dot_wide_pack, 0, \
+        ounce_dwconv_s8_dot_wide_scratch, ounce_dwconv_s8_dot_wide_units
 #define HOW_DWCONV_S8_DOT \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_size, ounce_dwconv_s8_dot_pack, 0, \
-        ounce_dwconv_s8_dot_scratch, ounce_dwconv_s8_dot_units
+        ounce_dwconv_s8_rows_scratch, ounce_dwconv_s8_rows_units
 #define HOW_DWCONV_S8_PAIRS \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_pairs_size, ounce_dwconv_s8_pairs_pack, 0, \
         ounce_dwconv_s8_pairs_scratch, ounce_dwconv_s8_pairs_units
@@ -97,19 +108,42 @@ void ounce_conv_f32_plain_pack(const void *params, const ounce_conv_weights *wei
 size_t ounce_conv_s8_plain_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_plain_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_pixels(const void *params);
+size_t ounce_conv_f32_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_channels_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_channels_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_fours(const void *params);
 bool ounce_conv_tile_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_f32_tile_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_f32_tile_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
-size_t ounce_conv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
-void ounce_conv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_dot_wide_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_dot_wide_units(const void *params);
+size_t ounce_conv_s8_dot_half_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot_half_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_dot_half_units(const void *params);
+size_t ounce_conv_f32_wide_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_f32_wide_units(const void *params);
+size_t ounce_conv_f32_half_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_f32_half_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_f32_half_units(const void *params);
+size_t ounce_conv_s8_dot8_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_dot8_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_single_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_pairs_scratch(const void *params);
+int64_t ounce_conv_s8_pairs_units(const void *params);
 int64_t ounce_conv_tile_units(const void *params);
+bool ounce_conv_s8_amx_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_amx_scratch(const void *params);
+void ounce_conv_s8_amx_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_amx_units(const void *params);
 bool ounce_conv_s8_sparse_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_sparse_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_sparse_pack(const void *params, const ounce_conv_weights *weights, void *packed);
@@ -147,14 +181,19 @@ size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weigh
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);
+int64_t ounce_dwconv_row_units(const void *params);
 bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_dot_unsigned_scratch(const void *params);
 int64_t ounce_dwconv_s8_dot_unsigned_units(const void *params);
 void ounce_dwconv_s8_dot_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_dwconv_s8_dot_wide_size(const void *params, const ounce_conv_weights *weights);
+size_t ounce_dwconv_s8_dot_wide_scratch(const void *params);
+int64_t ounce_dwconv_s8_dot_wide_units(const void *params);
+void ounce_dwconv_s8_dot_wide_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_dwconv_s8_dot_size(const void *params, const ounce_conv_weights *weights);
-size_t ounce_dwconv_s8_dot_scratch(const void *params);
-int64_t ounce_dwconv_s8_dot_units(const void *params);
+size_t ounce_dwconv_s8_rows_scratch(const void *params);
+int64_t ounce_dwconv_s8_rows_units(const void *params);
 void ounce_dwconv_s8_dot_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_dwconv_s8_pairs_size(const void *params, const ounce_conv_weights *weights);
 size_t ounce_dwconv_s8_pairs_scratch(const void *params);

@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__riscv)
+#include <riscv_vector.h>
 #endif
 
 #define TARGET_PRAGMA(text) _Pragma(#text)

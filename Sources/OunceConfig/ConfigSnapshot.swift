@@ -85,7 +85,8 @@ package enum ConfigSnapshot {
             "batch_size: \(tuning.batchSize)", "weight_decay: \(decimal(tuning.weightDecay))",
             "clip: \(decimal(tuning.clip))", "seed: \(tuning.seed)",
             "augment: {shift: \(augmentation.shift), flip: \(augmentation.flip), "
-                + "noise: \(decimal(augmentation.noise)), time_mask: \(augmentation.timeMask)}",
+                + "noise: \(decimal(augmentation.noise)), time_mask: \(augmentation.timeMask), "
+                + "mixup: \(decimal(augmentation.mixup))}",
         ]
         if tuning.loss == .distill { fields.append("temperature: \(decimal(tuning.temperature))") }
         if let layers = tuning.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }

@@ -58,6 +58,9 @@ package struct DeviceProfile: Sendable, Hashable {
     /// The instruction sets whose kernels may run; nil: no limit.
     package var allowedISAs: Set<String>? { simd.allowedISAs }
 
+    /// Whether it lists the CPUs to run on, rather than how many.
+    package var namesCPUs: Bool { if case .cpus = cores { true } else { false } }
+
     /// Estimated draw of the board with `threads` busy cores; nil where the profile says nothing of power.
     package func watts(threads: Int) -> Double? {
         power.map { $0.idle + $0.perCore * Double(threads) }

@@ -18,12 +18,17 @@ package struct FineTuning: Sendable, Hashable {
         package let noise: Double
         /// Steps of time.
         package let timeMask: Int
+        /// Parameter of the beta distribution of shares.
+        package let mixup: Double
 
-        package init(shift: Int = 0, flip: Bool = false, noise: Double = 0, timeMask: Int = 0) {
+        package init(
+            shift: Int = 0, flip: Bool = false, noise: Double = 0, timeMask: Int = 0, mixup: Double = 0
+        ) {
             self.shift = shift
             self.flip = flip
             self.noise = noise
             self.timeMask = timeMask
+            self.mixup = mixup
         }
     }
 
@@ -102,6 +107,7 @@ package struct FineTuning: Sendable, Hashable {
             "augment": .map([
                 "shift": .integer(augmentation.shift), "flip": .bool(augmentation.flip),
                 "noise": .real(augmentation.noise), "time_mask": .integer(augmentation.timeMask),
+                "mixup": .real(augmentation.mixup),
             ]),
             "layers": .optional(layers) { .texts(Set($0.map(\.text)).sorted()) },
             "freeze": .texts(Set(freeze.map(\.text)).sorted()),

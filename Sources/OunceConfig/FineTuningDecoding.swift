@@ -32,12 +32,13 @@ extension FineTuning {
 
 extension FineTuning.Augmentation {
     fileprivate init?(_ field: Field) {
-        guard let fields = field.fields(["shift", "flip", "noise", "time_mask"]) else { return nil }
+        guard let fields = field.fields(["shift", "flip", "noise", "time_mask", "mixup"]) else { return nil }
         self.init(
             shift: fields.optional("shift") { $0.integer(in: 0...1024) } ?? 0,
             flip: fields.optional("flip") { $0.bool() } ?? false,
             noise: fields.optional("noise") { $0.number(in: 0...10) } ?? 0,
-            timeMask: fields.optional("time_mask") { $0.integer(in: 0...65_536) } ?? 0)
+            timeMask: fields.optional("time_mask") { $0.integer(in: 0...65_536) } ?? 0,
+            mixup: fields.optional("mixup") { $0.number(in: 0...4) } ?? 0)
     }
 }
 

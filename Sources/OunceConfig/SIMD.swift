@@ -8,7 +8,7 @@ extension DeviceProfile {
         case limited(width: Int?, features: Set<Feature>?)
 
         package enum Feature: String, Sendable, Hashable, CaseIterable {
-            case avx2, avxvnni, avx512vnni, avx512popcnt, neon, dotprod
+            case avx2, avxvnni, avx512vnni, avx512popcnt, amx, neon, dotprod, i8mm, rvv
         }
 
         static let widths = [0, 128, 256, 512]
@@ -27,9 +27,9 @@ extension DeviceProfile.SIMD.Feature {
     /// Of the kernels that use it, in bits.
     var width: Int {
         switch self {
-        case .neon, .dotprod: 128
+        case .neon, .dotprod, .i8mm, .rvv: 128
         case .avx2, .avxvnni: 256
-        case .avx512vnni, .avx512popcnt: 512
+        case .avx512vnni, .avx512popcnt, .amx: 512
         }
     }
 
@@ -38,10 +38,11 @@ extension DeviceProfile.SIMD.Feature {
     /// A CPU with this feature has these too.
     var withPrerequisites: [Self] {
         switch self {
-        case .avx2, .neon: [self]
+        case .avx2, .neon, .rvv: [self]
         case .avxvnni, .avx512vnni: [.avx2, self]
-        case .avx512popcnt: [.avx2, .avx512vnni, self]
+        case .avx512popcnt, .amx: [.avx2, .avx512vnni, self]
         case .dotprod: [.neon, self]
+        case .i8mm: [.neon, .dotprod, self]
         }
     }
 }

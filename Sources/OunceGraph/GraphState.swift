@@ -14,7 +14,8 @@ package struct GraphState: Sendable {
 
 extension Graph {
     package var states: [GraphState] {
-        zip(zip(inputs.suffix(initialStates.count), outputs.suffix(initialStates.count)), initialStates)
+        if initialStates.isEmpty { return [] }
+        return zip(zip(inputs.suffix(initialStates.count), outputs.suffix(initialStates.count)), initialStates)
             .map { GraphState(start: $0.0, end: $0.1, initial: $1) }
     }
 

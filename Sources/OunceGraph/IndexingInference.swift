@@ -56,7 +56,7 @@ extension ShapeInference {
         switch gathering {
         case .slices(let axis):
             let axis = try checked(axis: axis, of: x)
-            return Shape(x.shape.dims[..<axis] + indices.dims + x.shape.dims[(axis + 1)...])
+            return Shape(Array(x.shape.dims[..<axis]) + indices.dims + Array(x.shape.dims[(axis + 1)...]))
         case .elements(let axis):
             let axis = try checked(axis: axis, of: x)
             try checkElements(x.shape, indices, axis)

@@ -47,7 +47,7 @@ package final class Model: Sendable {
     let stateBytes: Int
 
     private let graph: Graph
-    private let isas: InstructionSets
+    let isas: InstructionSets
     private let options: RuntimeOptions
     private let state = Mutex(State())
 

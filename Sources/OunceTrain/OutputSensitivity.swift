@@ -59,10 +59,42 @@ package enum OutputSensitivity {
             options: TrainingProgram.Options(
                 trainable: Set(graph.trainableConstants), probes: probed, threads: threads, allowedISAs: allowedISAs))
         for probe in program.importance { probe.moments = GradientMoments(channels: probe.scores.count) }
-        var random = SplitMix(seed: 1)
         let cost = max(1, single.macs.multipliedReportingOverflow(by: 3).partialValue)
         let samples = min(data.count, maximumSamples, max(16, budget / cost))
         let draws = max(1, min(maximumDraws, budget / cost / max(samples, 1)))
+        try run(program, over: data, samples: samples, draws: draws, isClassifier: isClassifier, seed: 1) {}
+        var results: [ValueID: [Double]] = [:]
+        for (id, probe) in zip(probed, program.importance) {
+            if let products = probe.moments?.products, products.contains(where: { $0 > 0 }) { results[id] = products }
+        }
+        return results
+    }
+
+    /// Gradients of what the outputs say of single samples, without steps.
+    ///
+    /// - Parameters:
+    ///   - samples: the first so many.
+    ///   - draws: gradients of each.
+    ///   - visit: is called after each, when weights and gradients are there.
+    /// - Throws: `.unsupported` where the graph has operators without a gradient, `.data` where samples do not fit.
+    package static func gradients(
+        of graph: Graph, over data: TrainingData, samples: Int, draws: Int, isClassifier: Bool, seed: UInt64,
+        threads: Int, allowedISAs: Set<String>?, visit: ([TrainingParameter]) -> Void
+    ) throws(TrainError) {
+        let program = try TrainingProgram(
+            graph: try BatchedGraph.single(graph),
+            options: TrainingProgram.Options(
+                trainable: Set(graph.trainableConstants), threads: threads, allowedISAs: allowedISAs))
+        try run(
+            program, over: data, samples: min(samples, data.count), draws: draws, isClassifier: isClassifier, seed: seed
+        ) { visit(program.parameters) }
+    }
+
+    private static func run(
+        _ program: TrainingProgram, over data: TrainingData, samples: Int, draws: Int, isClassifier: Bool, seed: UInt64,
+        _ visit: () -> Void
+    ) throws(TrainError) {
+        var random = SplitMix(seed: seed)
         for sample in 0..<samples {
             for _ in 0..<draws {
                 for (tensor, slot) in zip(data.inputs, program.inputs) {
@@ -82,13 +114,9 @@ package enum OutputSensitivity {
                     }
                 }
                 program.backward()
+                visit()
             }
         }
-        var results: [ValueID: [Double]] = [:]
-        for (id, probe) in zip(probed, program.importance) {
-            if let products = probe.moments?.products, products.contains(where: { $0 > 0 }) { results[id] = products }
-        }
-        return results
     }
 
     /// The gradient of the log-likelihood of a class drawn from the softmax of each row.

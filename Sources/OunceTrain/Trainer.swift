@@ -156,30 +156,6 @@ package final class Trainer {
         }
         return scales
     }
-
-    /// Gradients without steps: first-order importance of weights, and of the channels of the probes asked for.
-    ///
-    /// - Parameter visit: is called after each batch, when weights and gradients are those of this batch.
-    /// - Returns: for each constant the mean over batches of `|weight * gradient|`.
-    package func importance(
-        _ data: TrainingData, batches: Int, visit: ([TrainingParameter]) -> Void = { _ in }
-    ) throws(TrainError) -> [ValueID: [Float]] {
-        let feeder = try BatchFeeder(data, program: program, teacher: teacher, settings: settings)
-        var sums: [ValueID: [Float]] = [:]
-        for batch in 0..<batches {
-            program.zeroGradients()
-            _ = feeder.pass(at: batch * samplesPerPass, samples: samplesPerPass, of: samplesPerPass)
-            visit(program.parameters)
-            for parameter in program.parameters {
-                guard let id = parameter.id else { continue }
-                var sum = sums[id] ?? [Float](repeating: 0, count: parameter.count)
-                let (w, g) = (parameter.slot.x, parameter.slot.dx)
-                for index in sum.indices { sum[index] += abs(w[index] * g[index]) / Float(batches) }
-                sums[id] = sum
-            }
-        }
-        return sums
-    }
 }
 
 extension Trainer {

@@ -26,8 +26,10 @@ enum Device {
     /// - Parameter tuning: seconds to measure kernels; 0: the table's order decides.
     static func options(_ profile: DeviceProfile, threads: Int?, tuning: Double = 1) -> RuntimeOptions {
         let allowed = profile.maxThreads(onlineCPUs: probe.onlineCores)
+        let threads = max(1, min(threads ?? allowed, allowed))
+        if let fast = probe.fastest(threads), !profile.namesCPUs { try? Affinity.set(fast) }
         return RuntimeOptions(
-            allowedISAs: profile.allowedISAs, threads: max(1, min(threads ?? allowed, allowed)),
+            allowedISAs: profile.allowedISAs, threads: threads,
             memoryLimit: profile.memory.bytes(ofTotal: probe.memoryBytes),
             selection: tuning > 0 ? .measured(seconds: tuning, cacheDirectory: kernelCache) : .tableOrder)
     }

@@ -59,8 +59,12 @@ enum Daemon {
         _ signals: Signals
     ) throws {
         let notifier = ServiceNotifier()
-        if case .cpus(let ids) = configuration.profile.cores { keepTo(ids, logger) }
+        let profile = configuration.profile
+        if case .cpus(let ids) = profile.cores { keepTo(ids, logger) }
         let probe = DeviceProbe()
+        if !profile.namesCPUs, let fast = probe.fastest(profile.maxThreads(onlineCPUs: probe.onlineCores)) {
+            keepTo(fast, logger)
+        }
         let cache = try ArtifactCache(root: configuration.settings.stateDirectory)
         let store = ModelStore()
         let coordinator = Coordinator(

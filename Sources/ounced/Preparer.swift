@@ -20,11 +20,12 @@ enum Preparer {
             selection: .measured(seconds: measuringSeconds, cacheDirectory: cache.root))
         let model = try Model(graph: artifact.graph, options: options)
         try model.verify(artifact.selfChecks)
+        let description = try artifact.description
         return ModelVersion(
             name: plan.name, version: String(plan.key.prefix(12)), model: model,
             details: .init(
-                key: plan.key, profile: artifact.provenance.profileName, recipe: artifact.provenance.recipeName,
-                report: artifact.report, artifactBytes: FileSize.of(plan.artifact),
+                key: plan.key, profile: description.provenance.profileName, recipe: description.provenance.recipeName,
+                report: description.report, artifactBytes: FileSize.of(plan.artifact),
                 latencyMicroseconds: try latency(of: model, artifact.selfChecks.first)))
     }
 

@@ -73,15 +73,17 @@ chooses() { # CPU ISA
 native_isas=$(isas "$native")
 arm64_isas=$(isas on_arm64 max)
 echo "arm64: here:" $native_isas "- under qemu:" $arm64_isas
-grep -q neondot <<<"$arm64_isas"
-result $? "qemu's best CPU has dot products"
+grep -q "neondot i8mm" <<<"$(echo $arm64_isas)"
+result $? "qemu's best CPU has no dot products or matrix products"
 [ "$(on_arm64 cortex-a53 --version)" = "$("$native" --version)" ]
 result $? "--version differs"
 [ "$(on_arm64 cortex-a53 inspect $vibration)" = "$("$native" inspect $vibration)" ]
 result $? "inspect differs"
-OUNCE_ISA=neondot on_arm64 cortex-a53 bench $vibration --seconds 0.01 >/dev/null 2>&1
-[ $? = 1 ]
-result $? "a cortex-a53 does not refuse OUNCE_ISA=neondot"
+for refused in "cortex-a53 neondot" "cortex-a53 i8mm" "cortex-a76 i8mm"; do
+    OUNCE_ISA=${refused#* } on_arm64 "${refused% *}" bench $vibration --seconds 0.01 >/dev/null 2>&1
+    [ $? = 1 ]
+    result $? "a ${refused% *} does not refuse OUNCE_ISA=${refused#* }"
+done
 
 "$native" compress $vibration --recipe int8 --calibration $calibration -o "$work/vibration.ounce" >/dev/null 2>&1
 result $? "vibration is not compressed here"

@@ -50,7 +50,7 @@ import Testing
         var request = request(try problem())
         request.maxDrop = 100
         let artifact = try Compressor(request).run()
-        let report = try #require(artifact.report)
+        let report = try #require(artifact.description.report)
         #expect(report.candidates.map(\.recipe) == ["int8", "int8-weights", "none"])
         #expect(report.candidates.allSatisfy { $0.refusal == nil })
         #expect(report.before.accuracy?.value == 1)
@@ -61,8 +61,8 @@ import Testing
         #expect(picked?.accuracy == report.after.accuracy)
         #expect(picked?.latencyMilliseconds == report.after.latencyMilliseconds)
         #expect(try artifact.encoded().count == report.after.bytes)
-        #expect(artifact.provenance.recipeName == report.recipe)
-        #expect(artifact.provenance.calibrationHash == request.calibration?.hash)
+        #expect(try artifact.description.provenance.recipeName == report.recipe)
+        #expect(try artifact.description.provenance.calibrationHash == request.calibration?.hash)
         #expect(artifact.selfChecks.count == 2)
         try Model(graph: artifact.graph, options: RuntimeOptions(allowedISAs: ["scalar"])).verify(artifact.selfChecks)
     }

@@ -95,7 +95,7 @@ import Testing
         let recipe = Recipe(
             name: "two", steps: [.fineTune(FineTuning(epochs: 1)), .quantize(Quantization())])
         let artifact = try Compressor(try request(recipe, training: nil, validation: "validation")).run()
-        let steps = try #require(artifact.report?.steps)
+        let steps = try #require(artifact.description.report?.steps)
         #expect(steps.map(\.name) == ["fine_tune", "quantize"])
         #expect(steps[0].note?.contains("loss") == true && steps[1].note == nil)
         #expect(steps.allSatisfy { ($0.after.macs ?? 0) > 0 && $0.after.accuracy != nil && $0.after.bytes > 0 })

@@ -289,7 +289,7 @@ import Testing
         for state in artifact.graph.states {
             #expect(artifact.graph[state.start].dtype == .float32 && artifact.graph[state.end].dtype == .float32)
         }
-        #expect(try #require(artifact.report?.after.accuracy).value > 0.9)
+        #expect(try #require(artifact.description.report?.after.accuracy).value > 0.9)
         #expect(artifact.selfChecks.count == 4)
         let model = try Model(graph: artifact.graph, options: RuntimeOptions())
         try model.verify(artifact.selfChecks)

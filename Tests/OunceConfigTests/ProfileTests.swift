@@ -35,14 +35,17 @@ import Testing
     @Test(arguments: [
         ("{width: 0}", ["scalar"]),
         ("{width: 0, features: [neon]}", ["scalar"]),
-        ("{width: 128}", ["scalar", "neon", "neondot"]),
+        ("{width: 128}", ["scalar", "neon", "neondot", "i8mm", "rvv"]),
         ("{width: 128, features: [dotprod]}", ["scalar", "neon", "neondot"]),
+        ("{features: [i8mm]}", ["scalar", "neon", "neondot", "i8mm"]),
+        ("{features: [rvv]}", ["scalar", "rvv"]),
         ("{width: 256, features: [avx2]}", ["scalar", "avx2"]),
         ("{width: 256, features: [avxvnni]}", ["scalar", "avx2", "avxvnni"]),
         ("{width: 256, features: [avx2, avxvnni, avx512vnni]}", ["scalar", "avx2", "avxvnni"]),
         ("{width: 512, features: [avx512vnni]}", ["scalar", "avx2", "avx512vnni"]),
         ("{features: [avx512vnni]}", ["scalar", "avx2", "avx512vnni"]),
         ("{features: [avx512popcnt]}", ["scalar", "avx2", "avx512vnni", "avx512popcnt"]),
+        ("{features: [amx]}", ["scalar", "avx2", "avx512vnni", "amx"]),
         ("{features: []}", ["scalar"]),
     ])
     func simdLimitsKernels(simd: String, expected: [String]) throws {
@@ -92,7 +95,7 @@ import Testing
                 "f:3:9: 'memory' has no unit: '256'; add one of B, KiB, MiB, GiB, kB, MB or GB, as in 256MiB",
                 "f:4:15: no kernel is 100 bits wide; give 0, 128, 256 or 512 (0: no SIMD)",
                 "f:4:31: 'features[0]' cannot be 'noen'; did you mean 'neon'? "
-                    + "(it takes avx2, avxvnni, avx512vnni, avx512popcnt, neon or dotprod)",
+                    + "(it takes avx2, avxvnni, avx512vnni, avx512popcnt, amx, neon, dotprod, i8mm or rvv)",
                 "f:6:11: 'budget' has no unit: '4.0'; add one of W or mW, as in 2.5W",
                 "f:7:9: 'idle' has the unknown unit 'w'; did you mean 'W'? (the units are W or mW)",
                 "f:6:3: 'power' lacks the key 'per_core'; add 'per_core: …'",

@@ -172,7 +172,7 @@ import Testing
                   batch_size: 32
                   weight_decay: 0.0001
                   clip: 0
-                  augment: {shift: 4, flip: true, noise: 0.1, time_mask: 3}
+                  augment: {shift: 4, flip: true, noise: 0.1, time_mask: 3, mixup: 0.8}
                   seed: 7
                   layers: ['conv*']
                   freeze: [conv1]
@@ -184,7 +184,7 @@ import Testing
                 == FineTuning(
                     epochs: 2.5, loss: .crossEntropy, optimizer: .sgd, learningRate: 0.01, schedule: .step,
                     warmup: 0.1, batchSize: 32, weightDecay: 0.0001, clip: 0,
-                    augmentation: .init(shift: 4, flip: true, noise: 0.1, timeMask: 3), seed: 7,
+                    augmentation: .init(shift: 4, flip: true, noise: 0.1, timeMask: 3, mixup: 0.8), seed: 7,
                     layers: [GlobPattern("conv*")], freeze: [GlobPattern("conv1")]))
         #expect(step.covers(layer: "conv2") && !step.covers(layer: "conv1") && !step.covers(layer: "fc"))
     }
@@ -195,7 +195,7 @@ import Testing
         let steps: [RecipeStep] = [
             .fineTune(
                 FineTuning(
-                    epochs: 0.5, loss: .mse, weightDecay: 1e-5, augmentation: .init(shift: 2),
+                    epochs: 0.5, loss: .mse, weightDecay: 1e-5, augmentation: .init(shift: 2, mixup: 1),
                     layers: [GlobPattern("*")],
                     freeze: [GlobPattern("a")])),
             .fineTune(FineTuning(temperature: 4)),

@@ -160,7 +160,7 @@ static step *make_random_conv(ounce_family family) {
         p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
         if (random_int(0, 7) == 0) {
             p.groups = random_int(2, 4);
-            p.in_c = p.groups * random_int(1, 9), p.out_c = p.groups * random_int(1, 9);
+            p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
         }
     }
     const int64_t in_h = (p.out_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1 + random_int(0, 1);

@@ -46,8 +46,8 @@ import Testing
                     let written = Self.artifact(of: graph, checks: [check])
                     let bytes = try written.encoded()
                     let read = try open(bytes)
-                    #expect(read.provenance == written.provenance)
-                    #expect(read.report == written.report)
+                    #expect(try read.description.provenance == written.description.provenance)
+                    #expect(try read.description.report == written.description.report)
                     let names = { (graph: Graph) in (graph.inputs + graph.outputs).map { graph[$0].name } }
                     #expect(names(read.graph) == names(graph))
                     #expect(read.graph.nodes.map(\.op) == graph.nodes.map(\.op))

@@ -118,6 +118,21 @@ import Testing
         first.save(in: folder)
         #expect(KernelTimings().timings(of: "step", directory: folder) == timings)
         #expect(KernelTimings().timings(of: "other", directory: folder) == nil)
+        // More are added to what the file holds, and each is found among them.
+        let more = KernelTimings()
+        let keys = (0..<40).map { "conv \($0 * 37 % 100)x\($0) k3" } + ["", "a", "step2", "\u{7E}"]
+        for (index, key) in keys.enumerated() {
+            more.add([KernelTiming(kernel: "k", microseconds: Double(index))], for: key)
+        }
+        more.save(in: folder)
+        for (index, key) in keys.enumerated() {
+            let found = KernelTimings().timings(of: key, directory: folder)
+            #expect(found == [KernelTiming(kernel: "k", microseconds: Double(index))], "\(key)")
+        }
+        #expect(KernelTimings().timings(of: "step", directory: folder) == timings)
+        for key in ["st", "step1", "conv", "zz"] {
+            #expect(KernelTimings().timings(of: key, directory: folder) == nil, "\(key)")
+        }
         // Whatever else lies there is no more than a cache that is empty.
         let header = "ounce kernel times 1\n"
         for text in ["", "\n\n", "something", header + "step\ta=nan\n", header + "step\ta=1=2\n\t\t=\n"] {

@@ -121,7 +121,8 @@ import Testing
     private func expectedInstructionSet(_ family: String, among isas: Set<String>) -> String {
         let order =
             switch family {
-            case "conv_s8", "dwconv_s8": ["avx2", "avxvnni", "avx512vnni", "neon", "neondot"]
+            case "conv_s8": ["avx2", "avxvnni", "avx512vnni", "neon", "neondot", "i8mm"]
+            case "dwconv_s8": ["avx2", "avxvnni", "avx512vnni", "neon", "neondot"]
             case "conv_f32", "dwconv_f32": ["avx2", "avx512vnni", "neon"]
             default: ["avx2", "avx512vnni"]
             }

@@ -86,6 +86,20 @@ import Testing
         #expect(probe.cpuModel == "Raspberry Pi 4 Model B")
     }
 
+    @Test func bigAndLittle() throws {
+        var files = ["/sys/devices/system/cpu/online": "0-5\n"]
+        for (cpu, capacity) in [446, 446, 446, 446, 1024, 1024].enumerated() {
+            files["/sys/devices/system/cpu/cpu\(cpu)/cpu_capacity"] = "\(capacity)\n"
+        }
+        let probe = DeviceProbe(root: try tree(files))
+        #expect(probe.fastest(1) == [4])
+        #expect(probe.fastest(2) == [4, 5])
+        #expect(probe.fastest(3) == [0, 4, 5])
+        #expect(probe.fastest(6) == nil, "all of them")
+        for cpu in 0..<6 { files["/sys/devices/system/cpu/cpu\(cpu)/cpu_capacity"] = "1024\n" }
+        #expect(DeviceProbe(root: try tree(files)).fastest(2) == nil, "all alike")
+    }
+
     @Test func nothingKnown() {
         let probe = DeviceProbe(root: "/nowhere")
         #expect(probe.cpus == [0])

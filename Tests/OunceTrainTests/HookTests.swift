@@ -166,7 +166,8 @@ import Testing
         let value = try #require(graph.nodes[2].outputs.first)
         let settings = SmallNet.settings { $0.threads = 1 }
         let trainer = try Trainer(graph: graph, settings: settings, probes: [value], sampleCount: 16)
-        let weights = try trainer.importance(data, batches: 1)
+        let feeder = try BatchFeeder(data, program: trainer.program, teacher: nil, settings: settings)
+        _ = feeder.pass(at: 0, samples: 16, of: 16)
         let importance = trainer.program.importance[0]
         #expect(importance.samples == 16 && importance.scores.count == 12)
         // Scaling channel c of one sample by 1 - e changes the loss by -e * sum(value * gradient).
@@ -203,7 +204,5 @@ import Testing
             }
             #expect(abs(Double(importance.scores[channel]) - expected) < 0.02 * expected + 1e-4)
         }
-        #expect(weights.count == graph.trainableConstants.count)
-        #expect(weights.values.allSatisfy { $0.allSatisfy { $0 >= 0 } && $0.contains { $0 > 0 } })
     }
 }

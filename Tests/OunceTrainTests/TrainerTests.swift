@@ -46,7 +46,7 @@ import Testing
         let data = try SmallNet.data(count: 40, seed: 2)
         let settings = SmallNet.settings {
             $0.threads = threads
-            $0.augmentation = Augmentation(shift: 1, flip: true, noise: 0.1, timeMask: 2)
+            $0.augmentation = Augmentation(shift: 1, flip: true, noise: 0.1, timeMask: 2, mixup: 1)
         }
         let first = try train(graph, settings, data: data)
         let second = try train(graph, settings, data: data)
@@ -59,7 +59,10 @@ import Testing
     @Test(arguments: [OptimizerKind.adamW, .sgd]) func resumesWithTheSameBits(_ optimizer: OptimizerKind) throws {
         let graph = try SmallNet.graph(seed: 1)
         let data = try SmallNet.data(count: 40, seed: 2)
-        let settings = SmallNet.settings { $0.optimizer = optimizer }
+        let settings = SmallNet.settings {
+            $0.optimizer = optimizer
+            $0.augmentation = Augmentation(shift: 1, mixup: 0.5)
+        }
         var saved: [[UInt8]] = []
         let writing = CheckpointStore(key: "run", interval: 0, load: { nil }, save: { saved.append($0) })
         let whole = try train(graph, settings, data: data, checkpoints: writing)

@@ -3,11 +3,10 @@
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define OUNCE_BODY_ISA avx512vnni
-#define TILE_WIDE 6
-#define TILE_NARROW 12
-#define TILE_GROUP 4
-#define TILE_VARIANTS(V) \
-    V(1, 1) V(3, 1) V(6, 1) V(12, 1) V(1, 2) V(3, 2) V(6, 2) V(12, 2) V(1, 3) V(3, 3) V(6, 3) V(1, 4) V(3, 4) V(6, 4)
-#include "conv_f32_body.h"
+#define WALK_REGISTERS WALK_AVX512_F32
+#define WALK_VARIANTS(V)                                                                      \
+    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(1, 2) V(2, 2) V(3, 2) V(4, 2) V(5, 2) V(6, 2) \
+    V(7, 2) V(8, 2) V(9, 2) V(10, 2) V(11, 2) V(12, 2) V(13, 2) V(14, 2) V(1, 3) V(1, 4)
+#include "conv_f32_walk.h"
 TARGET_END
 #endif

@@ -4,79 +4,45 @@
 #include "../target.h"
 
 TARGET("avx2,fma")
-#include "tile.h"
+#include "../vector.h"
 
-#define OUNCE_BODY_ISA avx2
-#define TILE_INPUT int16_t
-#define TILE_OUTPUT int8_t
-#define TILE_WIDE 6
-#define TILE_NARROW 6
-#define TILE_GROUP 1
-#define TILE_VARIANTS(V) V(1, 1) V(2, 1) V(4, 1) V(6, 1) V(1, 2) V(1, 3) V(1, 4)
-#include "tile_body.h"
-
-OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
-    __m256i acc[TILE_PIXELS][2 * TILE_PANELS];
-    OUNCE_UNROLL for (int n = 0; n < 2 * panels; n++) {
-        const __m256i start = LOAD(__m256i, t->panel + (size_t)(n / 2) * t->panel_bytes + (n & 1) * 32);
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) acc[m][n] = start;
-    }
-    const int16_t *x[TILE_PIXELS];
-    OUNCE_UNROLL for (int m = 0; m < pixels; m++) x[m] = t->x[m];
-    const char *w = t->panel + PANEL_HEADER;
-    for (int64_t k = 0; k < t->shape->length; k += 2, w += 64) {
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            const __m256i v = _mm256_set1_epi32(LOAD(int32_t, x[m] + k));
-            OUNCE_UNROLL for (int n = 0; n < 2 * panels; n++) {
-                const __m256i weights = LOAD(__m256i, w + (size_t)(n / 2) * t->panel_bytes + (n & 1) * 32);
-                acc[m][n] = _mm256_add_epi32(acc[m][n], _mm256_madd_epi16(v, weights));
-            }
-        }
-    }
-    const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
-    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-        const v16f scale = LOAD(v16f, t->panel + (size_t)n * t->panel_bytes + sizeof(v16i));
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            if (m >= t->count) break;
-            store_requantised(t->out[m] + n * OUNCE_LANES, LOAD(v16i, &acc[m][2 * n]), scale, range,
-                              t->channels - n * OUNCE_LANES);
-        }
-    }
+#define WALK_GATHERED int16_t
+#define PER_WORD 2
+OUNCE_INLINE __m256i constant(void) { return _mm256_setzero_si256(); }
+OUNCE_INLINE __m256i inputs(const int16_t *x, __m256i none) {
+    (void)none;
+    return _mm256_set1_epi32(LOAD(int32_t, x));
 }
+OUNCE_INLINE __m256i dot(__m256i a, __m256i x, __m256i w) { return _mm256_add_epi32(a, _mm256_madd_epi16(x, w)); }
 
-// The segments of one pixel, end to end, widened. Whole vectors are written: the row has room for them.
-static void gather(const int8_t *in, const conv_shape *s, int16_t *row) {
-    for (int64_t y = 0; y < s->rows; y++) {
-        for (int64_t x = 0; x < s->columns; x++, row += s->length) {
-            const int8_t *from = in + y * s->row_step + x * s->column_step;
-            for (int64_t k = 0; k < s->length; k += 16) {
-                const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(from + k)));
-                _mm256_storeu_si256((__m256i *)(row + k), wide);
+#include "conv_s8_half_body.h"
+
+// The kernel places of each pixel, end to end, widened. Whole vectors are written: a row has room for them.
+static void gather(const ounce_call *call, const int16_t **x, int64_t count) {
+    const ounce_conv_params *p = call->params;
+    const int whole_rows = p->dilation_w == 1 && p->in_pixel == p->in_c;
+    const int64_t columns = whole_rows ? 1 : p->kernel_w, length = whole_rows ? (int64_t)p->kernel_w * p->in_c : p->in_c;
+    int16_t *row = call->scratch;
+    for (int64_t m = 0; m < count; m++, row += s8_pairs_row(p)) {
+        const int8_t *in = (const int8_t *)x[m];
+        int16_t *to = row;
+        for (int64_t ky = 0; ky < p->kernel_h; ky++, in += p->dilation_h * p->in_row) {
+            for (int64_t kx = 0; kx < columns; kx++, to += length) {
+                const int8_t *from = in + kx * p->dilation_w * p->in_pixel;
+                for (int64_t k = 0; k < length; k += 16) {
+                    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(from + k)));
+                    _mm256_storeu_si256((__m256i *)(to + k), wide);
+                }
             }
         }
+        x[m] = row;
     }
+    for (int64_t m = count; m < WALK_PIXELS; m++) x[m] = x[count - 1];
 }
 
 void ounce_conv_s8_avx2(const ounce_call *call, int64_t begin, int64_t end) {
-    const ounce_conv_params *p = call->params;
-    const conv_shape s = make_conv_shape(p), gathered = gathered_shape(s);
-    tile_call t = {.panel_bytes = s8_panel_bytes(&gathered, 2, 2), .shape = &gathered, .p = p};
-    const size_t row = pairs_row(&gathered);
-    tile_pixels pixels = {.count = 0};
-    const int16_t *x[TILE_PIXELS];
-    int8_t *out[TILE_PIXELS];
-    for (int64_t unit = begin, current = -1; unit < end; unit++) {
-        if (unit / s.blocks != current) {
-            current = unit / s.blocks;
-            make_tile_pixels(p, &s, current, &pixels);
-            for (int64_t m = 0; m < pixels.count; m++) {
-                x[m] = (int16_t *)call->scratch + (size_t)m * row;
-                gather((const int8_t *)call->in[0] + pixels.in[m], &s, (int16_t *)call->scratch + (size_t)m * row);
-                out[m] = (int8_t *)call->out + pixels.out[m];
-            }
-        }
-        tile_unit(&t, x, out, pixels.count, unit % s.blocks, call->packed);
-    }
+    const conv_walk w = s8_pairs_walk(call->params, WALK_AVX);
+    walk_units(call, &w, begin, end);
 }
 TARGET_END
 #endif

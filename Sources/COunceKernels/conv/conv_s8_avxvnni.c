@@ -1,31 +1,28 @@
+// Int8 convolution, four products by one instruction. x + 128 is unsigned, as the instruction wants its first factor; the
+// start values make up for it (walk_pack.c).
 #if defined(__x86_64__)
 #include "../target.h"
 
 TARGET("avx2,fma,avxvnni")
 #include "../vector.h"
 
-// x + 128 is unsigned, as the instruction wants its first factor; the start values make up for it (tile_pack.c).
-typedef __m256i in4;
-typedef struct {
-    __m256i half[2];
-} acc16, w64;
-OUNCE_INLINE acc16 acc_load(const void *p) { return LOAD(acc16, p); }
-OUNCE_INLINE v16i acc_value(acc16 a) { return LOAD(v16i, &a); }
-OUNCE_INLINE in4 in4_load(const int8_t *x) {
-    return _mm256_xor_si256(_mm256_set1_epi32(LOAD(int32_t, x)), _mm256_set1_epi32((int32_t)0x80808080));
+#define PER_WORD 4
+// The compiler is not to know that all lanes are the same: it would take a scalar's detour to the exclusive or.
+OUNCE_INLINE __m256i constant(void) {
+    __m256i v = _mm256_set1_epi8(-128);
+    __asm__("" : "+x"(v));
+    return v;
 }
-OUNCE_INLINE w64 w64_load(const char *w) { return LOAD(w64, w); }
-OUNCE_INLINE acc16 dot(acc16 a, in4 x, w64 w) {
-    return (acc16){{_mm256_dpbusd_avx_epi32(a.half[0], x, w.half[0]),
-                    _mm256_dpbusd_avx_epi32(a.half[1], x, w.half[1])}};
+OUNCE_INLINE __m256i inputs(const int8_t *x, __m256i sign) {
+    return _mm256_xor_si256(_mm256_set1_epi32(LOAD(int32_t, x)), sign);
 }
+OUNCE_INLINE __m256i dot(__m256i a, __m256i x, __m256i w) { return _mm256_dpbusd_avx_epi32(a, x, w); }
 
-#define OUNCE_BODY_ISA avxvnni
-#define TILE_PANEL_BYTES(shape) s8_panel_bytes(shape, 4, 1)
-#define TILE_WIDE 6
-#define TILE_NARROW 6
-#define TILE_GROUP 1
-#define TILE_VARIANTS(V) V(1, 1) V(2, 1) V(4, 1) V(6, 1) V(1, 2) V(1, 3) V(1, 4)
-#include "conv_s8_dot_body.h"
+#include "conv_s8_half_body.h"
+
+void ounce_conv_s8_avxvnni(const ounce_call *call, int64_t begin, int64_t end) {
+    const conv_walk w = s8_dot_walk(call->params, WALK_AVX);
+    walk_units(call, &w, begin, end);
+}
 TARGET_END
 #endif

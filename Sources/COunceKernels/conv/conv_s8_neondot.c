@@ -2,30 +2,37 @@
 #include "../target.h"
 
 TARGET("dotprod")
-#include "../vector.h"
-
-typedef int8x16_t in4;
-typedef struct {
-    int32x4_t quarter[4];
-} acc16;
-typedef struct {
-    int8x16_t quarter[4];
-} w64;
-OUNCE_INLINE acc16 acc_load(const void *p) { return LOAD(acc16, p); }
-OUNCE_INLINE v16i acc_value(acc16 a) { return LOAD(v16i, &a); }
-OUNCE_INLINE in4 in4_load(const int8_t *x) { return vreinterpretq_s8_s32(vdupq_n_s32(LOAD(int32_t, x))); }
-OUNCE_INLINE w64 w64_load(const char *w) { return LOAD(w64, w); }
-OUNCE_INLINE acc16 dot(acc16 a, in4 x, w64 w) {
-    return (acc16){{vdotq_s32(a.quarter[0], w.quarter[0], x), vdotq_s32(a.quarter[1], w.quarter[1], x),
-                    vdotq_s32(a.quarter[2], w.quarter[2], x), vdotq_s32(a.quarter[3], w.quarter[3], x)}};
-}
+#include "../requantise_neon.h"
 
 #define OUNCE_BODY_ISA neondot
-#define TILE_PANEL_BYTES(shape) s8_panel_bytes(shape, 4, 1)
-#define TILE_WIDE 6
-#define TILE_NARROW 6
-#define TILE_GROUP 1
-#define TILE_VARIANTS(V) V(1, 1) V(2, 1) V(4, 1) V(6, 1) V(1, 2) V(1, 3) V(1, 4)
-#include "conv_s8_dot_body.h"
+#define ARM_PIXELS 6
+#define ARM_GROUP 4
+#define ARM_ALONE 4
+#define ARM_VARIANTS(V) V(1, 1) V(2, 1) V(3, 1) V(4, 1) V(5, 1) V(6, 1) V(1, 4)
+
+typedef struct {
+    neon_sums pixel[ARM_PIXELS];
+} sums;
+
+OUNCE_INLINE void sums_start(sums *s, const void *start, const int pixels) {
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) s->pixel[m] = LOAD(neon_sums, start);
+}
+OUNCE_INLINE neon_sums sums_pixel(const sums *s, const int m) { return s->pixel[m]; }
+
+#define ADD_GROUP(lane)                                                                             \
+    if (lane < groups) {                                                                            \
+        OUNCE_UNROLL for (int i = 0; i < 4; i++) {                                                  \
+            const int8x16_t weights = vld1q_s8(w + 64 * lane + 16 * i);                             \
+            OUNCE_UNROLL for (int m = 0; m < pixels; m++) {                                         \
+                int32x4_t *a = &s->pixel[m].quarter[i];                                             \
+                *a = vdotq_laneq_s32(*a, weights, x[m], lane);                                      \
+            }                                                                                       \
+        }                                                                                           \
+    }
+OUNCE_INLINE void sums_add(sums *s, const int8x16_t *x, const int8_t *w, const int pixels, const int groups) {
+    ADD_GROUP(0) ADD_GROUP(1) ADD_GROUP(2) ADD_GROUP(3)
+}
+
+#include "conv_s8_arm_body.h"
 TARGET_END
 #endif

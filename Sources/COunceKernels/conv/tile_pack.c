@@ -81,13 +81,6 @@ static void pack_s8(const ounce_conv_params *p, conv_shape s, const ounce_conv_w
         pack_s8(params, shape(make_conv_shape(params)), weights, group, element, offset, packed);                \
     }
 #define AS_IS(s) (s)
-S8_PACKING(dot_unsigned, AS_IS, 4, 1, 128)
 S8_PACKING(dot, AS_IS, 4, 1, 0)
+S8_PACKING(dot8, AS_IS, 8, 1, 0)
 S8_PACKING(single, AS_IS, 1, 1, 0)
-S8_PACKING(pairs, gathered_shape, 2, 2, 0)
-
-// 12 pixels of int16 reduction indices, and room for whole vectors.
-size_t ounce_conv_s8_pairs_scratch(const void *params) {
-    const conv_shape s = gathered_shape(make_conv_shape(params));
-    return TILE_PIXELS * pairs_row(&s) * sizeof(int16_t);
-}

@@ -46,7 +46,7 @@ OUNCE_INLINE void copy_sort_axes(copy_plan *c, const ounce_copy_params *p) {
         sorted[at] = axis;
     }
     for (int i = 0; i < count; i++) {
-        copy_axis *last = &c->axis[c->rank - 1];
+        copy_axis *last = c->axis + (c->rank > 0 ? c->rank - 1 : 0);
         if (c->rank > 0 && last->in == sorted[i].in * sorted[i].extent && last->out == sorted[i].out * sorted[i].extent) {
             *last = (copy_axis){last->extent * sorted[i].extent, sorted[i].in, sorted[i].out};
         } else {

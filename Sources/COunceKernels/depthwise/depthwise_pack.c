@@ -4,6 +4,11 @@ int64_t ounce_dwconv_tile_units(const void *params) {
     return ounce_ceil_div(make_depthwise_view(params).pixels, DEPTHWISE_PIXELS);
 }
 
+int64_t ounce_dwconv_row_units(const void *params) {
+    const ounce_conv_params *p = params;
+    return (int64_t)p->batch * p->out_h;
+}
+
 // The channel of a packed lane; -1 past the last one.
 static int64_t lane_channel(const ounce_conv_params *p, int folded, int64_t lane) {
     return folded ? lane % p->out_c : lane < p->out_c ? lane : -1;

@@ -3,6 +3,7 @@
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define OUNCE_BODY_ISA avx512vnni
+#define DEPTHWISE_TOGETHER 8
 #include "dwconv_f32_body.h"
 TARGET_END
 #endif

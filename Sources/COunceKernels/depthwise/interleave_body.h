@@ -81,7 +81,7 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
 
 void OUNCE_NAME(dwconv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
-    const interleaving s = make_interleaving(p, GROUP);
+    const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
     for (int64_t unit = begin; unit < end; unit++) {
         const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h,
             image = row / p->out_h;

@@ -7,38 +7,39 @@ bool ounce_dwconv_s8_supports(const void *params, const ounce_conv_weights *weig
     return p->in_pixel == p->in_c && p->out_pixel == p->out_c;
 }
 
-static int64_t units(const ounce_conv_params *p, int64_t group) {
-    return (int64_t)p->batch * p->out_h * make_interleaving(p, group).stretches;
+static int64_t units(const ounce_conv_params *p, int64_t group, int64_t lanes) {
+    const interleaving s = make_interleaving(p, group, lanes);
+    return p->batch * ounce_ceil_div(p->out_h, s.rows) * s.stretches;
 }
 
-static size_t packed_size(const ounce_conv_params *p, int64_t group) {
-    const interleaving s = make_interleaving(p, group);
+static size_t packed_size(const ounce_conv_params *p, int64_t group, int64_t lanes) {
+    const interleaving s = make_interleaving(p, group, lanes);
     return (size_t)s.blocks * s.block_bytes;
 }
 
-static size_t scratch_size(const ounce_conv_params *p, int64_t group) {
-    const interleaving s = make_interleaving(p, group);
+static size_t scratch_size(const ounce_conv_params *p, int64_t group, int64_t lanes) {
+    const interleaving s = make_interleaving(p, group, lanes);
     return (size_t)(s.planes * s.plane_places) * 4;
 }
 
-// Each block: 16 start values, 16 scales, then [plane][shift][16][group]. `offset` is what the kernel adds to every
+// Each block: `lanes` start values, as many scales, then [plane][shift][lane][group]. `offset` is what the kernel adds to every
 // input.
-static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, int64_t group, int32_t offset,
-    void *packed) {
-    const interleaving s = make_interleaving(p, group);
+static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, int64_t group, int64_t lanes,
+    int32_t offset, void *packed) {
+    const interleaving s = make_interleaving(p, group, lanes);
     const int64_t taps = (int64_t)p->kernel_h * p->kernel_w;
     for (int64_t place = 0; place < s.period; place++) {
-        char *block = (char *)packed + (size_t)(place / OUNCE_LANES) * s.block_bytes;
-        const int64_t lane = place % OUNCE_LANES, channel = s.flat ? place % p->in_c : place;
+        char *block = (char *)packed + (size_t)(place / lanes) * s.block_bytes;
+        const int64_t lane = place % lanes, channel = s.flat ? place % p->in_c : place;
         const int inside = channel < p->in_c;
         const int8_t *w = (const int8_t *)weights->weights + (inside ? channel * taps : 0);
         int32_t sum = 0;
         for (int64_t tap = 0; tap < taps; tap++) sum = ounce_wrap_add(sum, w[tap]);
         const int32_t bias = inside && weights->bias ? ((const int32_t *)weights->bias)[channel] : 0;
         ((int32_t *)block)[lane] = inside ? ounce_wrap_add(bias, ounce_wrap_mul(-(p->in_zero + offset), sum)) : 0;
-        ((float *)block)[OUNCE_LANES + lane] = inside ? weights->scale[channel] : 0;
+        ((float *)block)[lanes + lane] = inside ? weights->scale[channel] : 0;
         for (int64_t term = 0; term < s.terms; term++) {
-            char *to = block + 128 + term * 64 + lane * 4;
+            char *to = block + lanes * 8 + (term * lanes + lane) * 4;
             for (int64_t i = 0; i < group; i++) {
                 const int64_t tap = term / s.shifts * group + i;
                 const int used = inside && tap < s.tap_count;
@@ -51,16 +52,19 @@ static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, 
     }
 }
 
-#define INTERLEAVED(name, group, offset)                                                                          \
-    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group); }                   \
+#define INTERLEAVED_PACKING(name, group, lanes, offset)                                                           \
     size_t ounce_dwconv_s8_##name##_size(const void *params, const ounce_conv_weights *weights) {                 \
         (void)weights;                                                                                            \
-        return packed_size(params, group);                                                                        \
+        return packed_size(params, group, lanes);                                                                 \
     }                                                                                                             \
-    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group); }           \
     void ounce_dwconv_s8_##name##_pack(const void *params, const ounce_conv_weights *weights, void *packed) {     \
-        pack(params, weights, group, offset, packed);                                                             \
+        pack(params, weights, group, lanes, offset, packed);                                                      \
     }
-INTERLEAVED(dot_unsigned, 4, 128)
-INTERLEAVED(dot, 4, 0)
-INTERLEAVED(pairs, 2, 0)
+#define INTERLEAVED(name, group, lanes, offset)                                                                   \
+    INTERLEAVED_PACKING(name, group, lanes, offset)                                                               \
+    int64_t ounce_dwconv_s8_##name##_units(const void *params) { return units(params, group, lanes); }            \
+    size_t ounce_dwconv_s8_##name##_scratch(const void *params) { return scratch_size(params, group, lanes); }
+INTERLEAVED(dot_unsigned, 4, 16, 128)
+INTERLEAVED_PACKING(dot, 4, 16, 0)
+INTERLEAVED(pairs, 2, 16, 0)
+INTERLEAVED(dot_wide, 4, 64, 128)

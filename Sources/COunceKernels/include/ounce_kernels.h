@@ -31,16 +31,22 @@ typedef enum {
     OUNCE_ISA_AVXVNNI,     // AVX2 + FMA + AVX-VNNI
     OUNCE_ISA_AVX512VNNI,  // AVX-512 F, BW, DQ, VL, VNNI
     OUNCE_ISA_AVX512POPCNT,  // + VPOPCNTDQ, VBMI
+    OUNCE_ISA_AMX,         // AVX-512 VNNI + AMX-INT8
     OUNCE_ISA_NEON,        // ARMv8.0 Advanced SIMD
     OUNCE_ISA_NEONDOT,     // + dot product (ARMv8.2)
+    OUNCE_ISA_I8MM,        // + 8-bit matrix products (ARMv8.6)
+    OUNCE_ISA_RVV,         // RISC-V vector extension 1.0, vectors of any length
     OUNCE_ISA_COUNT
 } ounce_isa;
 
 // Bit `1u << isa` for each instruction set that this CPU and operating system can run. Scalar is always there.
 uint32_t ounce_cpu_isas(void);
-// "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "neon", "neondot".
+// A hash of what the CPU says that it is: family, model, stepping and name. 0: it does not tell.
+uint64_t ounce_cpu_signature(void);
+
+// "scalar", "avx2", "avxvnni", "avx512vnni", "avx512popcnt", "amx", "neon", "neondot", "i8mm", "rvv".
 const char *ounce_isa_name(ounce_isa isa);
-// Vector width in bits (scalar: 0).
+// Vector width in bits (scalar: 0; rvv: 128, the least).
 int ounce_isa_width(ounce_isa isa);
 
 // ---- families and their parameters ----
@@ -276,13 +282,29 @@ typedef struct {
 // neither has been measured. Only kernels for this architecture are listed.
 const ounce_kernel *ounce_kernels(size_t *count);
 
+// ---- the machine's limits (what `ounce bench` compares with) ----
+
+// Does so many rounds of multiply-accumulates of int8 or float32 in the registers of `isa`, as fast as they go. Returns how
+// many those were; 0: there is no such loop for it.
+int64_t ounce_peak_macs(ounce_isa isa, int is_float, int64_t rounds);
+// Reads all words once; what it returns depends on them.
+uint64_t ounce_read_words(const uint64_t *words, int64_t count);
+
 // ---- waiting (used by the runtime's thread pool) ----
 
 // Sleeps while *word == expected (may wake early).
 void ounce_futex_wait(const uint32_t *word, uint32_t expected);
 void ounce_futex_wake(const uint32_t *word, int waiters);
+// Returns when *word is no longer `expected`, or after about so many nanoseconds.
+void ounce_spin_while(const uint32_t *word, uint32_t expected, int64_t nanoseconds);
+void ounce_spin_while64(const uint64_t *word, uint64_t expected, int64_t nanoseconds);
 // Tells the CPU that a spin loop is waiting.
 void ounce_pause(void);
+int32_t ounce_thread_id(void);
+// -1: unknown.
+int ounce_current_cpu(void);
+// From now on `thread` runs on the CPUs that the calling thread may run on, but not on `cpu` where there is another.
+void ounce_keep_off(int32_t thread, int cpu);
 
 // ---- reference mathematics, the same bits as the kernels use ----
 

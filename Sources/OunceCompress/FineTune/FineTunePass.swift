@@ -115,7 +115,7 @@ struct FineTunePass {
             weightDecay: Float(tuning.weightDecay), clipNorm: Float(tuning.clip),
             augmentation: Augmentation(
                 shift: augmentation.shift, flip: augmentation.flip, noise: Float(augmentation.noise),
-                timeMask: augmentation.timeMask),
+                timeMask: augmentation.timeMask, mixup: Float(augmentation.mixup)),
             seed: UInt64(tuning.seed), threads: options.threads, allowedISAs: options.allowedISAs,
             isClassifier: graph.scoresClasses(metric))
     }

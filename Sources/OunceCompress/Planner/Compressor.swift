@@ -277,13 +277,17 @@ package struct Compressor: Sendable {
             let outputs = try CompressError.wrapping(.recipe) { try model.run(inputs, stream: stream) }
             checks.append(SelfCheck(inputs: inputs, outputs: outputs))
         }
-        (artifact.report, artifact.selfChecks) = (report, checks)
+        var report = report
         // The report states the size of the file that it is in: a few digits more or less settle in a second round.
         for _ in 0..<3 {
-            let bytes = try CompressError.wrapping(.recipe) { try artifact.byteCount() }
-            if artifact.report?.after.bytes == bytes { break }
-            artifact.report?.after.bytes = bytes
+            let bytes = try CompressError.wrapping(.recipe) {
+                try artifact.set(report, selfChecks: checks)
+                return try artifact.byteCount()
+            }
+            if report.after.bytes == bytes { break }
+            report.after.bytes = bytes
         }
+        try CompressError.wrapping(.recipe) { try artifact.set(report, selfChecks: checks) }
         return artifact
     }
 

@@ -229,7 +229,29 @@ struct ChannelPruner {
             taken[best.family] = options[best.family][best.option].damage
             current = best.cost
         }
-        if let shortcut, shortcut.damage < taken.reduce(0, +) { return shortcut.kept }
-        return kept
+        if let shortcut, shortcut.damage < taken.reduce(0, +) { kept = shortcut.kept }
+        return refilled(kept, options, order, share)
+    }
+
+    /// Gives channels back where more went than the target asks for: the last steps were larger than what was missing.
+    private func refilled(
+        _ kept: [Int], _ options: [[(kept: Int, damage: Double)]], _ order: [[Int]], _ share: Double
+    ) -> [Int] {
+        var kept = kept
+        func damage(_ index: Int, _ count: Int) -> Double { options[index].first { $0.kept == count }?.damage ?? 0 }
+        while true {
+            var best: (family: Int, count: Int, gain: Double)?
+            for index in families.indices {
+                for count in options[index].map(\.kept) + [families[index].sets.count] where count > kept[index] {
+                    let gain = damage(index, kept[index]) - damage(index, count)
+                    guard gain >= best?.gain ?? 0 else { continue }
+                    var trial = kept
+                    trial[index] = count
+                    if isReached(cost(trial, order), share) { best = (index, count, gain) }
+                }
+            }
+            guard let best else { return kept }
+            kept[best.family] = best.count
+        }
     }
 }

@@ -55,7 +55,7 @@ extension ONNXTranslation {
         let (before, after) = (characters[..<place], characters[(place + 3)...])
         let hidden = rank.map { $0 - before.count - after.count } ?? ellipsis.count
         guard (0...8).contains(hidden), !after.contains(".") else { throw .corrupt("'\(term)' for \(rank ?? 0) axes") }
-        return before + (0..<hidden).reversed().map { Character("\($0)") } + after
+        return Array(before) + (0..<hidden).reversed().map { Character("\($0)") } + Array(after)
     }
 
     /// The diagonal where a label is repeated.

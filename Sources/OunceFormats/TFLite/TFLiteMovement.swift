@@ -198,7 +198,7 @@ extension TFLiteTranslation {
             throw .corrupt("SPACE_TO_BATCH_ND: blocks of \(sizes) in \(shape(x))")
         }
         let spatial = (0..<m).map { dims[$0 + 1] / sizes[$0] }
-        let split = [dims[0]] + (0..<m).flatMap { [spatial[$0], sizes[$0]] } + dims[(m + 1)...]
+        let split = [dims[0]] + (0..<m).flatMap { [spatial[$0], sizes[$0]] } + Array(dims[(m + 1)...])
         let order = (0..<m).map { 2 * $0 + 2 } + [0] + (0..<m).map { 2 * $0 + 1 } + Array((2 * m + 1)..<split.count)
         let moved = try transposed(try reshaped(x, split, op), order, op)
         let target = [dims[0] * sizes.reduce(1, *)] + spatial + dims[(m + 1)...]
@@ -216,7 +216,7 @@ extension TFLiteTranslation {
         let split = sizes + [dims[0] / product] + dims[1...]
         let order = [m] + (0..<m).flatMap { [m + 1 + $0, $0] } + Array((2 * m + 1)..<split.count)
         let moved = try transposed(try reshaped(x, split, op), order, op)
-        let whole = [dims[0] / product] + (0..<m).map { dims[$0 + 1] * sizes[$0] } + dims[(m + 1)...]
+        let whole = [dims[0] / product] + (0..<m).map { dims[$0 + 1] * sizes[$0] } + Array(dims[(m + 1)...])
         let joined = try reshaped(moved, whole, op)
         var ranges = [SliceRange](repeating: .all, count: whole.count)
         for axis in 0..<m {

@@ -9,8 +9,7 @@ import OunceGraph
 /// tensors' data, each tensor on a boundary of 64 bytes, as it is or packed (`TensorPacking`).
 package struct Artifact: Sendable {
     package var graph: Graph { didSet { prepared = nil } }
-    package var provenance: Provenance
-    package var report: Report?
+    private var record: Record
     /// Inputs with the outputs that they must give, bit for bit, on every device.
     package var selfChecks: [SelfCheck]
     /// The graph as bytes, where they were asked for.
@@ -18,8 +17,7 @@ package struct Artifact: Sendable {
 
     package init(graph: Graph, provenance: Provenance, report: Report?, selfChecks: [SelfCheck]) {
         self.graph = graph
-        self.provenance = provenance
-        self.report = report
+        record = .known(Description(provenance: provenance, report: report))
         self.selfChecks = selfChecks
     }
 
@@ -30,9 +28,16 @@ package struct Artifact: Sendable {
 
     enum Section: UInt32, CaseIterable { case graph = 1, checks = 2, description = 3, data = 4 }
 
-    private struct Description: Codable {
-        var provenance: Provenance
-        var report: Report?
+    /// Where an artifact comes from, and what was measured of it.
+    package struct Description: Codable, Sendable {
+        package var provenance: Provenance
+        package var report: Report?
+    }
+
+    /// Most who open an artifact only run it: the description is decoded when somebody asks.
+    private enum Record: Sendable {
+        case known(Description)
+        case encoded([UInt8])
     }
 
     /// Whether a file starts like an artifact.
@@ -122,10 +127,14 @@ extension Artifact {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         let description: [UInt8]
-        do {
-            description = Array(try encoder.encode(Description(provenance: provenance, report: report)))
-        } catch {
-            throw RuntimeError(.unsupported, "the report cannot be written: \(error)")
+        switch record {
+        case .encoded(let bytes): description = bytes
+        case .known(let known):
+            do {
+                description = Array(try encoder.encode(known))
+            } catch {
+                throw RuntimeError(.unsupported, "the report cannot be written: \(error)")
+            }
         }
         return [
             (.graph, [encodedGraph.bytes]), (.checks, [checks.bytes]), (.description, [description]),
@@ -208,15 +217,34 @@ extension Artifact {
         else { throw table.damaged("a section is missing") }
         let data = MappedData(bytes: dataBytes, owner: file)
         let graph = try GraphCoding.decode(graphBytes, data: data)
-        let parsed: Description
-        do {
-            parsed = try JSONDecoder().decode(Description.self, from: Data(description))
-        } catch {
-            throw table.damaged("its description is no valid JSON")
-        }
         return Artifact(
-            graph: graph, provenance: parsed.provenance, report: parsed.report,
-            selfChecks: try decodeChecks(checkBytes, data: data))
+            graph: graph, record: .encoded(Array(description)), selfChecks: try decodeChecks(checkBytes, data: data))
+    }
+
+    private init(graph: Graph, record: Record, selfChecks: [SelfCheck]) {
+        (self.graph, self.record, self.selfChecks) = (graph, record, selfChecks)
+    }
+
+    /// Provenance and report.
+    ///
+    /// - Throws: `.corrupt` where the file that it was read from holds no valid ones.
+    package var description: Description {
+        get throws(RuntimeError) {
+            switch record {
+            case .known(let known): return known
+            case .encoded(let bytes):
+                do {
+                    return try JSONDecoder().decode(Description.self, from: Data(bytes))
+                } catch {
+                    throw RuntimeError(.corrupt, "the artifact's description is no valid JSON; make it again")
+                }
+            }
+        }
+    }
+
+    package mutating func set(_ report: Report, selfChecks: [SelfCheck]) throws(RuntimeError) {
+        record = .known(Description(provenance: try description.provenance, report: report))
+        self.selfChecks = selfChecks
     }
 
     private static func decodeChecks(

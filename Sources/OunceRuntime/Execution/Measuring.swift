@@ -32,6 +32,11 @@ package struct StepTiming: Sendable {
     package var kernel: String
     package var threads: Int
     package var macs: Int
+    /// What it reads and writes at least once: inputs, packed weights and the output.
+    package var bytes: Int
+    /// The least time that the machine could need for these multiply-accumulates or these bytes, whichever is more; nil for
+    /// instructions whose speed is not known.
+    package var limitMilliseconds: Double?
     package var medianMilliseconds: Double
     /// What the candidate kernels took when this one was chosen, fastest first; empty where the table's order decided.
     package var candidates: [KernelTiming] = []
@@ -103,9 +108,12 @@ extension Model {
                     last = now
                 }
             } while Self.now() - begin < seconds
+            let bandwidth = MachineLimits.readGigabytesPerSecond(of: memoryBytes)
             return zip(session.plan.steps, samples).map { step, samples in
-                StepTiming(
-                    node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs,
+                let bytes = session.plan.bytesMoved(by: step)
+                return StepTiming(
+                    node: step.node, kernel: step.kernelName, threads: step.threads, macs: step.macs, bytes: bytes,
+                    limitMilliseconds: step.leastMilliseconds(bytes: bytes, gigabytesPerSecond: bandwidth),
                     medianMilliseconds: LatencyStatistics(samples: samples, threads: step.threads).medianMilliseconds,
                     candidates: step.timings)
             }
@@ -117,6 +125,11 @@ extension Model {
         (try? withSession(shapes: nil) { session in session.plan.steps.map(\.kernelName) }) ?? []
     }
 
+    /// Billions of operations a second of one core with the best instructions that this model may use.
+    package func peakGops(isFloat: Bool) -> Double? {
+        isas.sets.compactMap { MachineLimits.gops($0, isFloat: isFloat) }.max()
+    }
+
     /// Runs `body` with a session that holds the inputs; what it held before where they are nil.
     private func withInputs<R>(_ given: [Tensor]?, _ body: (Session) -> R) throws(RuntimeError) -> R {
         let shapes = try given.map { tensors throws(RuntimeError) in try check(tensors) }
@@ -126,5 +139,15 @@ extension Model {
             }
             return body(session)
         }
+    }
+}
+
+extension PlannedStep {
+    /// With all the threads that the step is split over.
+    fileprivate func leastMilliseconds(bytes: Int, gigabytesPerSecond: Double) -> Double? {
+        let moving = Double(bytes) / (gigabytesPerSecond * Double(threads)) / 1e6
+        guard macs > 0 else { return moving }
+        guard let isa, let gops = MachineLimits.gops(isa, isFloat: isFloat) else { return nil }
+        return max(moving, Double(2 * macs) / (gops * Double(threads)) / 1e6)
     }
 }

@@ -32,7 +32,8 @@ final class PackedWeights: Sendable {
         let multiple = Int(kernel.entry.pointee.pack_channels)
         let channels = source.weights.shape.rank == 0 ? 1 : source.weights.shape[0]
         var part = parameters.load(as: ounce_conv_params.self)
-        guard multiple > 0, source.weights.byteCount > Self.pieceBytes, channels == Int(part.out_c) else {
+        guard multiple > 0, part.groups == 1, source.weights.byteCount > Self.pieceBytes, channels == Int(part.out_c)
+        else {
             source.withPointers { pack(parameters, $0, start) }
             return
         }

@@ -5,6 +5,10 @@ import OunceGraph
 struct PlannedStep: Sendable {
     let node: String
     let kernelName: String
+    /// The instructions of its kernel; nil for a plain loop.
+    var isa: ounce_isa?
+    /// Whether it computes with float32.
+    var isFloat = false
     let run: GenericStep
     let parameters: StepParameters
     let packed: PackedWeights?
@@ -37,9 +41,6 @@ final class Plan: Sendable {
     /// Where each state is before and after a run.
     let stateInputBuffers: ArraySlice<Int>
     let stateOutputBuffers: ArraySlice<Int>
-
-    /// A step is split where each thread gets at least this much work (multiply-accumulates or elements).
-    private static let minimumCostPerThread = 200_000
 
     /// - Parameter graph: with static shapes.
     /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
@@ -105,9 +106,6 @@ final class Plan: Sendable {
         _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
         tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
-        func split(_ units: Int) -> Int {
-            max(1, min(threads, units, step.cost / minimumCostPerThread))
-        }
         switch step.work {
         case .generic(let name, let run):
             return PlannedStep(
@@ -137,11 +135,21 @@ final class Plan: Sendable {
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
             let count = Int(clamping: units(params))
+            let split = tuner.threads(
+                for: step, choice, units: count, limit: threads, inputBytes: byteCount(of: step.inputs.first, buffers),
+                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
             return PlannedStep(
-                node: step.node, kernelName: kernel.name, run: run, parameters: step.parameters, packed: packed,
+                node: step.node, kernelName: kernel.name, isa: kernel.isa,
+                isFloat: kernel.entry.pointee.family.isFloat, run: run, parameters: step.parameters, packed: packed,
                 inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: count,
-                threads: split(count), macs: step.macs, timings: choice.timings)
+                threads: split, macs: step.macs, timings: choice.timings)
         }
+    }
+
+    /// Bytes of a step's inputs, packed weights and output.
+    func bytesMoved(by step: PlannedStep) -> Int {
+        let inputs = step.inputs.reduce(0) { $0 + Self.byteCount(of: $1, buffers) }
+        return inputs + (step.packed?.bytes.count ?? 0) + buffers[step.output].byteCount
     }
 
     private static func byteCount(of operand: Operand??, _ buffers: [PlannedBuffer]) -> Int {
@@ -166,5 +174,12 @@ final class Plan: Sendable {
         packed.fill(from: source, kernel, parameters: step.parameters.pointer)
         weights[key] = packed
         return packed
+    }
+}
+
+extension ounce_family {
+    /// Whether its kernels multiply float32 numbers.
+    fileprivate var isFloat: Bool {
+        [OUNCE_CONV_F32, OUNCE_DWCONV_F32, OUNCE_MATMUL_F32, OUNCE_ATTENTION_F32].contains(self)
     }
 }

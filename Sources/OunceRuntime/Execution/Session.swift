@@ -8,21 +8,13 @@ import OunceGraph
 final class Session: @unchecked Sendable {
     let plan: Plan
 
-    private struct Record {
-        var run: GenericStep
-        var call: ounce_call
-        var units: Int64
-        var threads: Int32
-        var scratchBytes: Int
-    }
-
     private typealias Slots = (
         UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?,
         UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?
     )
 
     private let arena: UnsafeMutableRawBufferPointer
-    private let records: UnsafeMutableBufferPointer<Record>
+    private let records: UnsafeMutableBufferPointer<StepCall>
 
     init(plan: Plan) {
         self.plan = plan
@@ -45,7 +37,7 @@ final class Session: @unchecked Sendable {
                 out: base + plan.buffers[step.output].offset + step.outputOffset, scratch: scratchBase)
             records.initializeElement(
                 at: index,
-                to: Record(
+                to: StepCall(
                     run: step.run, call: call, units: Int64(step.units), threads: Int32(step.threads),
                     scratchBytes: plan.scratchBytes))
         }
@@ -126,21 +118,6 @@ final class Session: @unchecked Sendable {
 
     /// Runs one step; the steps before it must have run.
     func run(step index: Int) {
-        let record = records.baseAddress.unsafelyUnwrapped + index
-        if record.pointee.threads == 1 {
-            withUnsafePointer(to: record.pointee.call) { record.pointee.run($0, 0, record.pointee.units) }
-        } else {
-            // More parts than threads: one that is put aside by the system leaves its share to the others.
-            let parts = min(Int32(clamping: record.pointee.units), record.pointee.threads * 2)
-            ThreadPool.shared.run(parts: parts, threads: Int(record.pointee.threads), context: record) {
-                context, part, thread in
-                let record = context.assumingMemoryBound(to: Record.self)
-                var call = record.pointee.call
-                call.scratch = call.scratch.map { $0 + Int(thread) * record.pointee.scratchBytes }
-                let units = record.pointee.units
-                let parts = min(units, Int64(record.pointee.threads) * 2)
-                record.pointee.run(&call, units * Int64(part) / parts, units * Int64(part + 1) / parts)
-            }
-        }
+        StepCall.perform(records.baseAddress.unsafelyUnwrapped + index)
     }
 }

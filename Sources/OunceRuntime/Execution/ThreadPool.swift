@@ -15,35 +15,51 @@ package final class ThreadPool: @unchecked Sendable {
     package static let shared = ThreadPool()
 
     package static let maximumThreads = 64
-    private static let spins = 1000
+    /// How long a thread that waits looks before it sleeps. Longer than the gaps between the split steps of a model, and short
+    /// enough that a board's other programs do not feel it.
+    private static let spinNanoseconds: Int64 = 50_000
 
-    /// Words that threads wait on; in memory of their own because a futex needs a fixed address.
-    private struct Words {
+    /// Words that threads wait on, in memory of their own because a futex needs a fixed address; each on cache lines of its own,
+    /// since it is written by one side while the other looks.
+    private enum Word: Int, CaseIterable {
         /// From the upper end: number of the job (32 bits), threads that may take part (16), parts not claimed yet (16).
-        var ticket: UInt64 = 0
-        /// Number of the job, for sleepers.
-        var generation: UInt32 = 0
+        case ticket
         /// Parts that are not done yet.
-        var pending: UInt32 = 0
-        var sleepers: UInt32 = 0
+        case pending
+        /// Whether the caller sleeps until none is left.
+        case callerSleeps
+        /// Changes when sleepers are woken.
+        case alarm
+        case sleepers
+        /// Where the last caller ran that woke workers: its number and 1; 0: unknown. Workers keep off that CPU.
+        case callerCPU
+
+        static let stride = 128
     }
-    private let words: UnsafeMutablePointer<Words>
+    private let words: UnsafeMutableRawPointer
+    /// Of the workers; 0: not started yet.
+    private let threadIDs: UnsafeMutablePointer<UInt32>
     private let workers = Mutex<Int32>(0)
+    private var job: UInt32 = 0
     private var body: Body?
     private var context: UnsafeRawPointer?
 
     private init() {
-        words = .allocate(capacity: 1)
-        words.initialize(to: Words())
+        words = .allocate(byteCount: Word.allCases.count * Word.stride, alignment: Word.stride)
+        words.initializeMemory(as: UInt8.self, repeating: 0, count: Word.allCases.count * Word.stride)
+        threadIDs = .allocate(capacity: Self.maximumThreads)
+        threadIDs.initialize(repeating: 0, count: Self.maximumThreads)
     }
 
-    private var ticket: UnsafeMutablePointer<UInt64> { words.pointer(to: \.ticket).unsafelyUnwrapped }
-    private var generation: UnsafeMutablePointer<UInt32> { words.pointer(to: \.generation).unsafelyUnwrapped }
-    private var pending: UnsafeMutablePointer<UInt32> { words.pointer(to: \.pending).unsafelyUnwrapped }
-    private var sleepers: UnsafeMutablePointer<UInt32> { words.pointer(to: \.sleepers).unsafelyUnwrapped }
+    private func word(_ word: Word) -> UnsafeMutablePointer<UInt32> {
+        (words + word.rawValue * Word.stride).assumingMemoryBound(to: UInt32.self)
+    }
+    private var ticket: UnsafeMutablePointer<UInt64> {
+        (words + Word.ticket.rawValue * Word.stride).assumingMemoryBound(to: UInt64.self)
+    }
 
-    /// Calls `body` for each part in `0..<parts` (at most 65535), on the calling thread and up to `threads - 1` others, and returns when all
-    /// are done. Where another call is under way, the caller does all parts itself.
+    /// Calls `body` for each part in `0..<parts` (at most 65535), on the calling thread and up to `threads - 1` others, and
+    /// returns when all are done. Where another call is under way, the caller does all parts itself.
     package func run(parts: Int32, threads: Int, context: UnsafeRawPointer, _ body: Body) {
         let done: Void? = workers.withLockIfAvailable { workers in
             while workers < min(threads, Self.maximumThreads) - 1 {
@@ -52,11 +68,10 @@ package final class ThreadPool: @unchecked Sendable {
             }
             self.body = body
             self.context = context
-            ounce_atomic_store(pending, UInt32(parts))
-            let job = ounce_atomic_load(generation) &+ 1
+            job &+= 1
+            ounce_atomic_store(word(.pending), UInt32(parts))
             ounce_atomic_store64(ticket, UInt64(job) << 32 | UInt64(threads) << 16 | UInt64(parts))
-            _ = ounce_atomic_add(generation, 1)
-            if ounce_atomic_load(sleepers) > 0 { ounce_futex_wake(generation, min(workers, Int32(threads - 1))) }
+            wake(min(workers, Int32(threads - 1)))
             work(job: job, thread: 0)
             waitForOthers()
         }
@@ -74,17 +89,43 @@ package final class ThreadPool: @unchecked Sendable {
             guard ounce_atomic_exchange64(ticket, now, now - 1) != 0 else { continue }
             // A claimed part keeps the job alive: body and context are this job's.
             if let body, let context { body(context, Int32(left - 1), thread) }
-            if ounce_atomic_add(pending, UInt32.max) == 1, thread != 0 { ounce_futex_wake(pending, 1) }
+            if ounce_atomic_add(word(.pending), UInt32.max) == 1, ounce_atomic_load(word(.callerSleeps)) != 0 {
+                ounce_futex_wake(word(.pending), 1)
+            }
+        }
+    }
+
+    /// A worker counts itself among the sleepers before it looks at the ticket for the last time: either it sees the new job,
+    /// or the caller sees it.
+    private func wake(_ count: Int32) {
+        guard ounce_atomic_load(word(.sleepers)) > 0 else { return }
+        keepOffCaller()
+        _ = ounce_atomic_add(word(.alarm), 1)
+        ounce_futex_wake(word(.alarm), count)
+    }
+
+    /// A busy system may wake a worker on the very CPU of the caller, where it gets to run when all is done.
+    private func keepOffCaller() {
+        let cpu = ounce_current_cpu()
+        guard ounce_atomic_load(word(.callerCPU)) != UInt32(bitPattern: cpu &+ 1) else { return }
+        ounce_atomic_store(word(.callerCPU), UInt32(bitPattern: cpu &+ 1))
+        for index in 0..<Self.maximumThreads where ounce_atomic_load(threadIDs + index) != 0 {
+            ounce_keep_off(Int32(bitPattern: ounce_atomic_load(threadIDs + index)), cpu)
         }
     }
 
     private func waitForOthers() {
-        var spins = 0
-        while true {
-            let left = ounce_atomic_load(pending)
-            if left == 0 { return }
-            spins += 1
-            if spins < Self.spins { ounce_pause() } else { ounce_futex_wait(pending, left) }
+        let pending = word(.pending)
+        var left = ounce_atomic_load(pending)
+        while left != 0 {
+            ounce_spin_while(pending, left, Self.spinNanoseconds)
+            let now = ounce_atomic_load(pending)
+            if now == left {
+                ounce_atomic_store(word(.callerSleeps), 1)
+                ounce_futex_wait(pending, left)
+                ounce_atomic_store(word(.callerSleeps), 0)
+            }
+            left = ounce_atomic_load(pending)
         }
     }
 
@@ -116,21 +157,26 @@ package final class ThreadPool: @unchecked Sendable {
     }
 
     private func serve(thread: Int32) {
-        var seen: UInt32 = 0
+        let id = ounce_thread_id()
+        ounce_atomic_store(threadIDs + Int(thread), UInt32(bitPattern: id))
+        ounce_keep_off(id, Int32(bitPattern: ounce_atomic_load(word(.callerCPU))) &- 1)
+        func jobNumber(_ ticket: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: ticket >> 32) }
+        var done: UInt32 = 0
         while true {
-            var spins = 0
-            while ounce_atomic_load(generation) == seen {
-                spins += 1
-                if spins < Self.spins {
-                    ounce_pause()
-                } else {
-                    _ = ounce_atomic_add(sleepers, 1)
-                    ounce_futex_wait(generation, seen)
-                    _ = ounce_atomic_add(sleepers, UInt32.max)
-                }
+            var now = ounce_atomic_load64(ticket)
+            if jobNumber(now) == done {
+                ounce_spin_while64(ticket, now, Self.spinNanoseconds)
+                now = ounce_atomic_load64(ticket)
             }
-            seen = ounce_atomic_load(generation)
-            work(job: seen, thread: thread)
+            if jobNumber(now) == done {
+                let alarm = ounce_atomic_load(word(.alarm))
+                _ = ounce_atomic_add(word(.sleepers), 1)
+                if jobNumber(ounce_atomic_load64(ticket)) == done { ounce_futex_wait(word(.alarm), alarm) }
+                _ = ounce_atomic_add(word(.sleepers), UInt32.max)
+            } else {
+                done = jobNumber(now)
+                work(job: done, thread: thread)
+            }
         }
     }
 }

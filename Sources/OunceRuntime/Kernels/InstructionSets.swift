@@ -17,6 +17,8 @@ package struct InstructionSets: Sendable, Hashable {
 
     package var names: [String] { Self.allNames.enumerated().filter { mask & 1 << $0.offset != 0 }.map(\.element) }
 
+    var sets: [ounce_isa] { (0..<OUNCE_ISA_COUNT.rawValue).filter { mask & 1 << $0 != 0 }.map { ounce_isa($0) } }
+
     package func contains(_ isa: ounce_isa) -> Bool { mask & 1 << isa.rawValue != 0 }
 
     /// The widest vector in bits that these sets use.

@@ -84,22 +84,70 @@ struct KernelTuner {
         return Choice(kernel: fastest, timings: timings, packed: packed[fastest.name])
     }
 
+    /// How many threads the chosen kernel is split over: as many as were measured to be fastest, else as many as are likely to
+    /// pay.
+    mutating func threads(
+        for step: LoweredStep, _ choice: Choice, units: Int, limit: Int, inputBytes: Int, outputBytes: Int,
+        memoryLimit: Int?
+    ) -> Int {
+        let most = min(limit, units)
+        let known = choice.timings.first { $0.kernel == choice.kernel.name }?.microseconds
+        let alone = known ?? Self.estimatedMicroseconds(step)
+        guard most > 1, alone >= Self.leastMicroseconds else { return 1 }
+        let likely = max(1, min(most, Int(alone / Self.microsecondsPerThread)))
+        guard case .measured(_, let directory) = selection, let weights = step.weights,
+            let base = Self.key(of: step, weights, [choice.kernel])
+        else { return likely }
+        let key = "\(base) threads \(most)"
+        if let best = KernelTimings.shared.timings(of: key, directory: directory)?.first,
+            let count = Int(best.kernel), (1...most).contains(count)
+        {
+            return count
+        }
+        guard Model.now() < deadline,
+            let run = KernelRun(
+                choice.kernel, step, weights, inputBytes: inputBytes, outputBytes: outputBytes,
+                memoryLimit: memoryLimit, threads: most)
+        else { return likely }
+        var timed: [KernelTiming] = []
+        for count in Set([1, (most + 1) / 2, most]).sorted() {
+            run.best = .infinity
+            for _ in 0..<Self.rounds { run.measure(Self.roundSeconds, threads: count) }
+            timed.append(KernelTiming(kernel: "\(count)", microseconds: (run.best * 1e9).rounded() / 1e3))
+        }
+        timed.sort { $0.microseconds < $1.microseconds }
+        let fastest = timed.first.flatMap { Int($0.kernel) } ?? 1
+        // Long steps lose by being split only where other programs took the CPUs meanwhile: that is not worth keeping.
+        if fastest == 1, alone >= Self.surelyWorthSplitting { return likely }
+        KernelTimings.shared.add(timed, for: key)
+        hasNews = true
+        return fastest
+    }
+
+    /// Steps shorter than this are over before another thread has heard of them.
+    private static let leastMicroseconds = 3.0
+    private static let microsecondsPerThread = 4.0
+    private static let surelyWorthSplitting = 20.0
+
+    /// At 200 GMAC/s, or 20 elements in a nanosecond: what an ordinary core does at best.
+    private static func estimatedMicroseconds(_ step: LoweredStep) -> Double {
+        step.macs > 0 ? Double(step.macs) / 1e5 : Double(step.cost) / 2e4
+    }
+
     /// Keeps what was measured.
     func finish() {
         if hasNews, case .measured(_, let directory?) = selection { KernelTimings.shared.save(in: directory) }
     }
 
     /// Portable kernels are left out where others are, and of kernels for the same kind of weights all but the two that the
-    /// table prefers: narrower instruction sets lose.
+    /// table prefers: narrower instruction sets lose. AMX comes on top, for it pays in some layers only.
     private static func worthMeasuring(_ kernels: [Kernel]) -> [Kernel] {
         let vector = kernels.filter { $0.isa != OUNCE_ISA_SCALAR }
-        var taken: [String: Int] = [:]
-        var kept: [Kernel] = []
-        for kernel in (vector.isEmpty ? kernels : vector).reversed() {
-            taken[kernel.variant, default: 0] += 1
-            if taken[kernel.variant, default: 0] <= 2 { kept.insert(kernel, at: 0) }
-        }
-        return kept
+        let variants = (vector.isEmpty ? kernels : vector).map { ($0, $0.variant) }
+        return variants.enumerated().filter { place, kernel in
+            kernel.0.isa == OUNCE_ISA_AMX
+                || variants[(place + 1)...].count { $0.1 == kernel.1 && $0.0.isa != OUNCE_ISA_AMX } < 2
+        }.map(\.element.0)
     }
 
     /// Tells apart steps that may run at different speeds: geometry, candidates and, where a kernel depends on them, weights.
@@ -118,72 +166,15 @@ struct KernelTuner {
     }
 }
 
-/// A candidate with memory to run in.
-private final class KernelRun {
-    let kernel: Kernel
-    let packed: PackedWeights
-    private(set) var best = Double.infinity
-    private let step: LoweredStep
-    private let input: PackedWeights
-    private let output: PackedWeights
-    private let scratch: PackedWeights
-    private let units: Int64
-
-    /// Fails where the memory that the profile allows does not suffice.
-    init?(
-        _ kernel: Kernel, _ step: LoweredStep, _ weights: StepWeights, inputBytes: Int, outputBytes: Int,
-        memoryLimit: Int?
-    ) {
-        let entry = kernel.entry.pointee
-        let params = step.parameters.pointer
-        guard let bytes = PackedWeights.byteCount(of: weights, kernel, parameters: params), entry.pack != nil,
-            let units = entry.units
-        else { return nil }
-        let scratchBytes = Int(clamping: entry.scratch_size.map { $0(params) } ?? 0)
-        let (total, overflow) = [bytes, scratchBytes, inputBytes, outputBytes].reduce((0, false)) {
-            let (sum, overflow) = $0.0.addingReportingOverflow($1)
-            return (sum, overflow || $0.1)
-        }
-        guard !overflow, total <= memoryLimit ?? .max else { return nil }
-        self.kernel = kernel
-        self.step = step
-        self.units = units(params)
-        packed = PackedWeights(byteCount: bytes)
-        input = PackedWeights(byteCount: inputBytes)
-        output = PackedWeights(byteCount: outputBytes)
-        scratch = PackedWeights(byteCount: scratchBytes)
-        packed.fill(from: weights, kernel, parameters: params)
-        // Ordinary numbers of either type, the same for every candidate: 0.5 as float, else 1 and -1.
-        let isFloat = entry.family == OUNCE_CONV_F32 || entry.family == OUNCE_DWCONV_F32
-        for index in input.bytes.indices {
-            input.bytes[index] = isFloat ? [0, 0, 0, 0x3F][index % 4] : index % 3 == 0 ? 1 : 0xFF
-        }
-    }
-
-    func measure(_ seconds: Double) {
-        guard let run = kernel.entry.pointee.run else { return }
-        var call = ounce_call()
-        call.params = UnsafeRawPointer(step.parameters.pointer)
-        call.packed = UnsafeRawPointer(packed.bytes.baseAddress)
-        call.in.0 = UnsafeRawPointer(input.bytes.baseAddress)
-        call.out = output.bytes.baseAddress
-        call.scratch = scratch.bytes.baseAddress
-        if best == .infinity { run(&call, 0, units) }
-        let begin = Model.now()
-        var last = begin
-        repeat {
-            run(&call, 0, units)
-            let now = Model.now()
-            best = min(best, now - last)
-            last = now
-        } while last - begin < seconds
-    }
-}
-
 extension Kernel {
     /// What follows the instruction set in its name: the kind of weights that it is for; empty for any.
     var variant: String {
-        name.split(separator: "_").dropFirst(3).joined(separator: "_")
+        var rest = name.utf8[...]
+        for _ in 0..<3 {
+            guard let mark = rest.firstIndex(of: UInt8(ascii: "_")) else { return "" }
+            rest = rest[rest.index(after: mark)...]
+        }
+        return String(decoding: rest, as: UTF8.self)
     }
 }
 

@@ -34,29 +34,89 @@ package struct PlannedBuffer: Sendable {
     }
 }
 
-/// Places buffers in the arena so that those that live at the same time never overlap: largest first, each in the lowest gap
-/// that takes it (greedy by size, arXiv 2001.03288).
+/// Places buffers in the arena so that those that live at the same time never overlap.
 package enum MemoryPlanner {
     package static let alignment = 64
 
     /// Sets the offsets and returns the arena's size in bytes; nil where it would overflow.
+    ///
+    /// Each buffer takes the lowest gap that holds it, in several orders; the smallest arena wins (greedy by size and by
+    /// breadth: Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference").
     package static func plan(_ buffers: inout [PlannedBuffer]) -> Int? {
+        guard let least = leastBytes(of: buffers) else { return nil }
+        var best: (size: Int, offsets: [Int])?
+        for order in Order.allCases where best.map({ $0.size > least }) ?? true {
+            guard let (size, offsets) = place(buffers, order.indices(of: buffers)) else { continue }
+            if best.map({ size < $0.size }) ?? true { best = (size, offsets) }
+        }
+        guard let best else { return nil }
+        for (index, offset) in best.offsets.enumerated() { buffers[index].offset = offset }
+        return best.size
+    }
+
+    /// The most bytes that are alive at a time, which no arena can be smaller than; nil where they would overflow.
+    package static func leastBytes(of buffers: [PlannedBuffer]) -> Int? {
+        var changes: [(step: Int, bytes: Int)] = []
+        for buffer in buffers {
+            changes.append((buffer.firstStep, buffer.paddedByteCount))
+            changes.append((buffer.lastStep &+ 1, -buffer.paddedByteCount))
+        }
+        // What ends at a step makes room before what begins.
+        changes.sort { ($0.step, $0.bytes) < ($1.step, $1.bytes) }
+        var (alive, most) = (0, 0)
+        for change in changes {
+            let (sum, overflow) = alive.addingReportingOverflow(change.bytes)
+            guard !overflow else { return nil }
+            alive = sum
+            most = max(most, sum)
+        }
+        return most
+    }
+
+    private enum Order: CaseIterable {
+        case bySize, byBreadth, byLifetime
+
+        func indices(of buffers: [PlannedBuffer]) -> [Int] {
+            let bySize = buffers.indices.sorted { buffers[$0].byteCount > buffers[$1].byteCount }
+            switch self {
+            case .bySize: return bySize
+            case .byLifetime:
+                func lifetime(_ index: Int) -> Int { buffers[index].lastStep - buffers[index].firstStep }
+                return bySize.sorted { lifetime($0) > lifetime($1) }
+            case .byBreadth:
+                // The buffers of the fullest step first.
+                let steps = (buffers.map(\.lastStep).max() ?? -1) + 1
+                guard steps <= 1 << 12 else { return bySize }
+                var full = [Double](repeating: 0, count: steps)
+                for buffer in buffers {
+                    for step in buffer.firstStep...buffer.lastStep { full[step] += Double(buffer.byteCount) }
+                }
+                let breadth = buffers.map { full[$0.firstStep...$0.lastStep].max() ?? 0 }
+                return bySize.sorted { breadth[$0] > breadth[$1] }
+            }
+        }
+    }
+
+    private static func place(_ buffers: [PlannedBuffer], _ order: [Int]) -> (size: Int, offsets: [Int])? {
         /// By offset.
         var placed: [PlannedBuffer] = []
+        var offsets = [Int](repeating: 0, count: buffers.count)
         var size = 0
-        for index in buffers.indices.sorted(by: { buffers[$0].byteCount > buffers[$1].byteCount }) {
-            let bytes = buffers[index].paddedByteCount
+        for index in order {
+            var buffer = buffers[index]
+            let bytes = buffer.paddedByteCount
             var offset = 0
-            for other in placed where other.isAlive(with: buffers[index]) {
+            for other in placed where other.isAlive(with: buffer) {
                 if other.offset >= offset, other.offset - offset >= bytes { break }
                 offset = max(offset, other.offset + other.paddedByteCount)
             }
             let (end, overflow) = offset.addingReportingOverflow(bytes)
             guard !overflow else { return nil }
-            buffers[index].offset = offset
+            buffer.offset = offset
+            offsets[index] = offset
             size = max(size, end)
-            placed.insert(buffers[index], at: placed.firstIndex { $0.offset > offset } ?? placed.count)
+            placed.insert(buffer, at: placed.firstIndex { $0.offset > offset } ?? placed.count)
         }
-        return size
+        return (size, offsets)
     }
 }

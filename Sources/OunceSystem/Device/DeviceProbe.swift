@@ -9,7 +9,17 @@ package struct DeviceProbe: Sendable, Hashable {
     /// The CPU's or board's name; "unknown CPU" where nothing tells it.
     package let cpuModel: String
 
+    /// By CPU id, how fast each is against the fastest, 1024 (`cpu_capacity`, set on ARM); empty where they are all alike.
+    private let capacities: [Int: Int]
+
     package var onlineCores: Int { cpus.count }
+
+    /// The CPUs for so many threads where some are faster than others (big.LITTLE): the fastest. nil: any will do.
+    package func fastest(_ threads: Int) -> [Int]? {
+        guard !capacities.isEmpty, threads < cpus.count else { return nil }
+        let ordered = cpus.sorted { (-(capacities[$0] ?? 0), $0) < (-(capacities[$1] ?? 0), $1) }
+        return ordered.prefix(max(threads, 1)).sorted()
+    }
 
     /// - Parameter root: the folder in which `proc` and `sys` are; another than "" for tests.
     package init(root: String = "") {
@@ -18,6 +28,11 @@ package struct DeviceProbe: Sendable, Hashable {
         let online = Self.cpuList(read("/sys/devices/system/cpu/online") ?? "")
         let usable = allowed.isEmpty ? online : online.isEmpty ? allowed : allowed.filter(Set(online).contains)
         cpus = usable.isEmpty ? [0] : usable
+        var capacities: [Int: Int] = [:]
+        for cpu in cpus {
+            capacities[cpu] = read("/sys/devices/system/cpu/cpu\(cpu)/cpu_capacity").flatMap { Int(Self.printable($0)) }
+        }
+        self.capacities = Set(capacities.values).count > 1 ? capacities : [:]
 
         var memory = Self.kibibytes(Self.field("MemTotal", of: read("/proc/meminfo")))
         // Under ProcSubset=pid /proc/meminfo is hidden; the call still works.

@@ -10,13 +10,20 @@ package struct Augmentation: Sendable, Hashable {
     package var noise: Float
     /// Up to this many steps of time become zero.
     package var timeMask: Int
+    /// Samples, and their labels, are blended with others (arXiv 1710.09412): the other's share is drawn from a beta
+    /// distribution with both parameters of this size, and is at most a half; 0: they are not.
+    package var mixup: Float
 
-    package init(shift: Int = 0, repeatsBorder: Bool = false, flip: Bool = false, noise: Float = 0, timeMask: Int = 0) {
+    package init(
+        shift: Int = 0, repeatsBorder: Bool = false, flip: Bool = false, noise: Float = 0, timeMask: Int = 0,
+        mixup: Float = 0
+    ) {
         self.shift = shift
         self.repeatsBorder = repeatsBorder
         self.flip = flip
         self.noise = noise
         self.timeMask = timeMask
+        self.mixup = mixup
     }
 
     package static let none = Augmentation()
@@ -80,6 +87,20 @@ package struct Augmentation: Sendable, Hashable {
             let deviation = Float(max(0, squares / Double(max(count, 1)) - mean * mean).squareRoot()) * noise
             for i in 0..<count { target[i] += deviation * random.normal() }
         }
+    }
+
+    /// Who a sample is blended with.
+    struct Blend: Hashable {
+        var sample: Int
+        /// Of the other sample; at most a half.
+        var share: Float
+    }
+
+    /// - Parameter count: samples that there are.
+    func blend(of count: Int, random: inout SplitMix) -> Blend? {
+        guard mixup > 0 else { return nil }
+        let share = random.beta(mixup)
+        return Blend(sample: random.below(count), share: min(share, 1 - share))
     }
 
     private func move(

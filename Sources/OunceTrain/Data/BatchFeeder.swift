@@ -9,7 +9,9 @@ final class BatchFeeder {
     private var stream: SampleStream
     private let shapes: [[Int]]
     private let axes: [Augmentation.Axes]
-    private var labels: [Int32] = []
+    private var labels: [MixedLabel] = []
+    /// Room for a sample that is blended into another; as large as the largest input.
+    private let blended: TrainBuffer?
     private let targets: TrainBuffer?
 
     /// - Throws: `.data` where arrays do not fit the inputs or the loss.
@@ -36,6 +38,15 @@ final class BatchFeeder {
         }
         shapes = program.inputs.map { Array($0.shape.dims.dropFirst()) }
         axes = shapes.map { settings.axes ?? Augmentation.Axes.guess($0) }
+        if settings.augmentation.mixup > 0 {
+            if let whole = program.inputs.first(where: { $0.type.dtype != .float32 }) {
+                throw TrainError(
+                    .data, "mixup blends samples, but '\(whole.name)' takes \(whole.type.dtype) numbers; leave it out")
+            }
+            blended = TrainBuffer(persistent: shapes.map { $0.reduce(1, *) * 4 }.max() ?? 4)
+        } else {
+            blended = nil
+        }
         guard let head = program.heads.first else { throw TrainError(.data, "the model has no output") }
         let width = head.count / max(program.inputs.first?.shape.dims.first ?? 1, 1)
         switch settings.loss {
@@ -90,28 +101,62 @@ final class BatchFeeder {
 
     private func fill(_ index: Int, from sample: Int, _ position: Int) {
         var random = stream.random(at: position)
+        let blend = settings.augmentation.blend(of: data.count, random: &random)
         for (number, (tensor, slot)) in zip(data.inputs, program.inputs).enumerated() {
             let bytes = tensor.byteCount / data.count
-            guard let source = tensor.bytes.baseAddress.map({ $0 + sample * bytes }) else { continue }
             let target = slot.value.raw + index * bytes
-            if tensor.dtype == .float32, !settings.augmentation.isNone {
-                settings.augmentation.apply(
-                    source.assumingMemoryBound(to: Float.self), to: target.assumingMemoryBound(to: Float.self),
-                    shape: shapes[number], axes: axes[number], random: &random)
-            } else {
-                target.copyMemory(from: source, byteCount: bytes)
+            copy(sample, of: tensor, number, to: target, &random)
+            if let blend, let blended {
+                copy(blend.sample, of: tensor, number, to: blended.raw, &random)
+                Self.add(blended.raw, share: blend.share, to: target, bytes: bytes)
             }
         }
-        if !data.labels.isEmpty { labels.append(data.labels[sample]) }
+        if !data.labels.isEmpty {
+            labels.append(
+                MixedLabel(
+                    own: data.labels[sample], other: data.labels[blend?.sample ?? sample], share: blend?.share ?? 0))
+        }
         guard let targets, let tensor = data.targets ?? data.inputs.first, let base = tensor.bytes.baseAddress else {
             return
         }
         let bytes = tensor.byteCount / data.count
+        let target = targets.raw + index * bytes
         if data.targets == nil, let own = program.inputs.first {
             // An autoencoder reconstructs what it was shown.
-            (targets.raw + index * bytes).copyMemory(from: own.value.raw + index * bytes, byteCount: bytes)
+            target.copyMemory(from: own.value.raw + index * bytes, byteCount: bytes)
         } else {
-            (targets.raw + index * bytes).copyMemory(from: base + sample * bytes, byteCount: bytes)
+            target.copyMemory(from: base + sample * bytes, byteCount: bytes)
+            if let blend { Self.add(base + blend.sample * bytes, share: blend.share, to: target, bytes: bytes) }
         }
     }
+
+    /// A sample of an input, changed as augmentation wants it.
+    private func copy(
+        _ sample: Int, of tensor: Tensor, _ input: Int, to target: UnsafeMutableRawPointer, _ random: inout SplitMix
+    ) {
+        let bytes = tensor.byteCount / data.count
+        guard let source = tensor.bytes.baseAddress.map({ $0 + sample * bytes }) else { return }
+        if tensor.dtype == .float32, !settings.augmentation.isNone {
+            settings.augmentation.apply(
+                source.assumingMemoryBound(to: Float.self), to: target.assumingMemoryBound(to: Float.self),
+                shape: shapes[input], axes: axes[input], random: &random)
+        } else {
+            target.copyMemory(from: source, byteCount: bytes)
+        }
+    }
+
+    private static func add(
+        _ other: UnsafeRawPointer, share: Float, to target: UnsafeMutableRawPointer, bytes: Int
+    ) {
+        let (x, y) = (other.assumingMemoryBound(to: Float.self), target.assumingMemoryBound(to: Float.self))
+        for place in 0..<bytes / 4 { y[place] += share * (x[place] - y[place]) }
+    }
+}
+
+/// The class of a sample, and that of another one that was blended into it.
+struct MixedLabel: Hashable {
+    var own: Int32
+    var other: Int32
+    /// Of the other; at most a half.
+    var share: Float
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Numbers that look random, the same for the same seed everywhere: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
 package struct SplitMix: Sendable, Hashable {
     package var state: UInt64
@@ -19,6 +21,18 @@ package struct SplitMix: Sendable, Hashable {
 
     /// Even in 0..<1.
     package mutating func unit() -> Float { Float(next() >> 40) * 0x1p-24 }
+
+    /// In 0...1 with the density of a beta distribution whose parameters are both `parameter`, at most 4: Jöhnk's method,
+    /// by rejection.
+    package mutating func beta(_ parameter: Float) -> Float {
+        let power = 1 / min(max(parameter, 0.01), 4)
+        while true {
+            let (x, y) = (powf(unit(), power), powf(unit(), power))
+            // Both may underflow where the parameter is small: then all lies at one of the ends.
+            if x + y == 0 { return Float(below(2)) }
+            if x + y <= 1 { return x / (x + y) }
+        }
+    }
 
     /// About normal, mean 0 and deviation 1: the sum of twelve even numbers.
     package mutating func normal() -> Float {

@@ -31,7 +31,7 @@ struct LossHead {
     ///
     /// - Returns: the sum of the losses of these samples, and how many first heads name the right class.
     func apply(
-        _ program: TrainingProgram, labels: [Int32], targets: UnsafePointer<Float>?, teacher: TrainingProgram?,
+        _ program: TrainingProgram, labels: [MixedLabel], targets: UnsafePointer<Float>?, teacher: TrainingProgram?,
         isClassifier: Bool, total: Int
     ) -> (loss: Double, correct: Int) {
         let scale = 1 / Float(max(total, 1))
@@ -44,7 +44,7 @@ struct LossHead {
             switch loss {
             case .crossEntropy where index == 0:
                 for sample in 0..<samples {
-                    sum += crossEntropy(head, sample * width, width, label: Int(labels[sample]), scale)
+                    sum += crossEntropy(head, sample * width, width, labels[sample], scale)
                 }
             case .mse where index == 0:
                 guard let goal = targets else { continue }
@@ -76,29 +76,32 @@ struct LossHead {
         return (sum, correct)
     }
 
-    private func hits(_ head: Slot, _ width: Int, _ labels: [Int32]) -> Int {
+    private func hits(_ head: Slot, _ width: Int, _ labels: [MixedLabel]) -> Int {
         var correct = 0
         for sample in 0..<samples {
             let row = head.x + sample * width
             var best = 0
             for i in 0..<width where row[i] > row[best] { best = i }
-            if best == Int(labels[sample]) { correct += 1 }
+            if best == Int(labels[sample].own) { correct += 1 }
         }
         return correct
     }
 
-    private func crossEntropy(_ head: Slot, _ start: Int, _ width: Int, label: Int, _ scale: Float) -> Double {
+    private func crossEntropy(_ head: Slot, _ start: Int, _ width: Int, _ label: MixedLabel, _ scale: Float) -> Double {
         let (x, dx) = (head.x + start, head.dx + start)
         var maximum = -Float.infinity
         for i in 0..<width { maximum = max(maximum, x[i]) }
         var sum: Float = 0
         for i in 0..<width { sum += expf(x[i] - maximum) }
         let log = logf(sum) + maximum
-        guard (0..<width).contains(label) else { return 0 }
+        let (own, other) = (Int(label.own), Int(label.other))
+        guard (0..<width).contains(own), (0..<width).contains(other) else { return 0 }
         if head.needsGradient {
-            for i in 0..<width { dx[i] += scale * (expf(x[i] - log) - (i == label ? 1 : 0)) }
+            for i in 0..<width { dx[i] += scale * expf(x[i] - log) }
+            dx[own] -= scale * (1 - label.share)
+            dx[other] -= scale * label.share
         }
-        return Double(log - x[label])
+        return Double(log - (x[own] + label.share * (x[other] - x[own])))
     }
 
     /// Kullback-Leibler divergence of a row at a temperature, times its square; scores in units of `unit`.

@@ -90,5 +90,12 @@ package final class TrainingParameter {
         return sums
     }
 
+    /// Adds `|weight · gradient|` of every weight.
+    package func addImportance(to sums: inout [Float]) {
+        if sums.count != count { sums = [Float](repeating: 0, count: count) }
+        let (w, g) = (slot.x, slot.dx)
+        for index in 0..<count { sums[index] += abs(w[index] * g[index]) }
+    }
+
     package var gradient: [Float] { Array(UnsafeBufferPointer(start: slot.dx, count: slot.count)) }
 }

@@ -27,11 +27,12 @@ enum BenchWorker {
     private static let mostRuns = 1000
 
     static func serve(_ file: String, input: String?, reference: String?, _ options: ModelOptions) throws {
+        let x = try input.map { try NumPyFile.read(path: $0) }
+        let runtime = try options.runtimeOptions()
         let started = cpuSeconds()
         let before = MemoryProbe.residentKiB
-        let x = try input.map { try NumPyFile.read(path: $0) }
         let begin = Model.now()
-        let model = try options.inputs.load(file).model(try options.runtimeOptions())
+        let model = try options.inputs.load(file).model(runtime)
         let loaded = Model.now()
         let inputs = x.map { [$0] } ?? SyntheticInput.sample(for: model.inputs, seed: 1)
         let results = try model.run(inputs)

@@ -56,9 +56,10 @@ struct Compress: ParsableCommand {
             progress.finish()
             try AtomicFile.write(try artifact.encoded(), to: output)
             checkpoints.remove()
-            guard let report = artifact.report else { return }
+            let description = try artifact.description
+            guard let report = description.report else { return }
             if json {
-                try JSONOutput.write(Result(output: output, provenance: artifact.provenance, report: report))
+                try JSONOutput.write(Result(output: output, provenance: description.provenance, report: report))
             } else {
                 ReportText(report: report, metric: request.metric).write(output: output)
             }

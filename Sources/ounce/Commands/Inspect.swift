@@ -63,12 +63,13 @@ struct Inspect: ParsableCommand {
                     name: value.name, datatype: value.dtype.name, shape: value.shape.dims,
                     axes: value.axisNames.contains { !$0.isEmpty } ? value.axisNames : nil)
             }
+            let description = try loaded.artifact?.description
             let result = Result(
                 name: graph.name, inputs: graph.clientInputs.map(endpoint),
                 outputs: graph.clientOutputs.map(endpoint), states: graph.states.map { endpoint($0.start) },
                 layers: layers, parameters: layers.reduce(0) { $0 + $1.parameters },
                 macs: layers.reduce(0) { $0 + $1.macs }, bytes: layers.reduce(0) { $0 + $1.bytes },
-                provenance: loaded.artifact?.provenance, report: loaded.artifact?.report)
+                provenance: description?.provenance, report: description?.report)
             json ? try JSONOutput.write(result) : write(result, graph, fileBytes: loaded.byteCount)
         }
     }

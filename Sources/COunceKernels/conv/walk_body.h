@@ -1,0 +1,158 @@
+// The walk over units. The including file defines
+//   WALK_INPUT, WALK_OUTPUT    element types
+//   WALK_GATHERED              where tiles do not read the input in place: the type of what gather(call, x, count) puts
+//                              there instead, and changes the addresses x to
+//   WALK_VARIANTS(V)           V(pixels, panels) for each compiled tile, fewest pixels first
+// and afterwards the function tile(call, pixels, panels), both constants there. Pixels past the last one repeat it, so
+// a tile stores all of its pixels.
+
+#ifdef WALK_GATHERED
+typedef WALK_GATHERED walk_element;
+static void gather(const ounce_call *call, const walk_element **x, int64_t count);
+#else
+typedef WALK_INPUT walk_element;
+#endif
+
+typedef struct {
+    const walk_element *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
+    WALK_OUTPUT *out[2 * WALK_PIXELS];
+    int64_t in_offset, out_offset;  // of the block's group and first channel
+    int64_t channels;               // to store, from out_offset on
+    const char *panel;
+    const char *soon;               // a panel that later tiles will want, else this one
+    const conv_walk *walk;
+    const ounce_conv_params *p;
+} tile_call;
+typedef void (*tile_function)(const tile_call *t);
+
+OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels);
+
+#define TILE_DEFINE(mr, nr) \
+    static __attribute__((noinline)) void tile_##mr##_##nr(const tile_call *t) { tile(t, mr, nr); }
+WALK_VARIANTS(TILE_DEFINE)
+#undef TILE_DEFINE
+
+static tile_function tile_for(int64_t pixels, int64_t panels) {
+#define TILE_CHOOSE(mr, nr) \
+    if (panels == nr && pixels <= mr) return tile_##mr##_##nr;
+    WALK_VARIANTS(TILE_CHOOSE)
+#undef TILE_CHOOSE
+    return NULL;
+}
+
+// The addresses of eight pixels, `step` bytes apart.
+typedef intptr_t v8a __attribute__((vector_size(64)));
+OUNCE_INLINE v8a addresses(int64_t step) {
+    return (v8a){0, step, 2 * step, 3 * step, 4 * step, 5 * step, 6 * step, 7 * step};
+}
+OUNCE_INLINE void put_addresses(void *to, const void *first, v8a steps) {
+    OUNCE_UNROLL for (int i = 0; i < WALK_PIXELS / 8; i++) {
+        const v8a some = (intptr_t)first + steps + 8 * i * steps[1];
+        memcpy((char *)to + 64 * i, &some, sizeof some);
+    }
+}
+
+// The output pixel that comes next.
+typedef struct {
+    v8a in_steps, out_steps;
+    int64_t x, y;
+    const WALK_INPUT *in, *row, *image;
+    WALK_OUTPUT *out, *out_row, *out_image;
+} pixel_cursor;
+
+OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
+    const ounce_conv_params *p = call->params;
+    pixel_cursor c = {.x = pixel % p->out_w, .y = pixel / p->out_w % p->out_h};
+    c.in_steps = addresses(p->stride_w * p->in_pixel * (int64_t)sizeof(WALK_INPUT));
+    c.out_steps = addresses(p->out_pixel * (int64_t)sizeof(WALK_OUTPUT));
+    const int64_t image = pixel / p->out_w / p->out_h;
+    c.image = (const WALK_INPUT *)call->in[0] + image * p->in_image;
+    c.row = c.image + c.y * p->stride_h * p->in_row;
+    c.in = c.row + c.x * p->stride_w * p->in_pixel;
+    c.out_image = (WALK_OUTPUT *)call->out + image * p->out_image;
+    c.out_row = c.out_image + c.y * p->out_row;
+    c.out = c.out_row + c.x * p->out_pixel;
+    return c;
+}
+
+OUNCE_INLINE pixel_cursor cursor_at_tile(const ounce_call *call, const conv_walk *w, int64_t tile) {
+    return cursor_at(call, tile * w->tile + ounce_min64(tile, w->longer));
+}
+
+// The pixels of `tile`, where the cursor stands; returns how many.
+OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, int64_t tile, const ounce_conv_params *p,
+                                 tile_call *t) {
+    const int64_t count = w->tile + (tile < w->longer);
+    const int64_t step = p->stride_w * p->in_pixel, out_step = p->out_pixel;
+    for (int64_t m = 0; m < count;) {
+        const int64_t some = ounce_min64(count - m, p->out_w - c->x);
+        put_addresses(t->x + m, c->in, c->in_steps);
+        put_addresses(t->out + m, c->out, c->out_steps);
+        m += some;
+        c->x += some, c->in += some * step, c->out += some * out_step;
+        if (c->x < p->out_w) break;
+        c->x = 0;
+        if (++c->y == p->out_h) {
+            c->y = 0;
+            c->row = c->image += p->in_image;
+            c->out_row = c->out_image += p->out_image;
+        } else {
+            c->row += p->stride_h * p->in_row;
+            c->out_row += p->out_row;
+        }
+        c->in = c->row, c->out = c->out_row;
+    }
+    if (count % 4) {  // a compiled tile may be larger
+        for (int64_t m = count; m < WALK_PIXELS; m++) t->x[m] = t->x[count - 1], t->out[m] = t->out[count - 1];
+    }
+    return count;
+}
+
+OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *packed, tile_call *t) {
+    const int64_t group = block / w->blocks, first = block % w->blocks * w->block;
+    t->in_offset = group * w->group_in;
+    t->out_offset = group * w->group_out + first * OUNCE_LANES;
+    t->channels = w->group_out - first * OUNCE_LANES;
+    t->panel = packed + (size_t)(group * w->panels + first) * w->panel_bytes;
+}
+
+OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t begin, int64_t end) {
+    const ounce_conv_params *p = call->params;
+    if (begin >= end) return;
+    tile_call t = {.walk = w, .p = p};
+    const int64_t blocks = w->blocks * p->groups;
+    int64_t tile = w->by_blocks ? begin % w->tiles : begin / blocks;
+    int64_t block = w->by_blocks ? begin / w->tiles : begin % blocks;
+    int64_t count = 0, panels = 0;
+    tile_function run = NULL;
+    pixel_cursor cursor = cursor_at_tile(call, w, tile);
+    for (int64_t unit = begin, new_tile = 1, new_block = 1; unit < end; unit++) {
+        if (new_tile) {
+            const int64_t before = count;
+            count = take_pixels(&cursor, w, tile, p, &t);
+            if (count != before) run = NULL;
+#ifdef WALK_GATHERED
+            gather(call, t.x, count);
+#endif
+        }
+        if (new_block) {
+            const int64_t before = panels;
+            take_block(w, block, call->packed, &t);
+            panels = ounce_min64(w->block, ounce_ceil_div(t.channels, OUNCE_LANES));
+            if (panels != before) run = NULL;
+        }
+        if (!run) run = tile_for(count, panels);
+        // While a block's tiles run, each brings one panel of the next block near.
+        const int64_t later = panels + tile;
+        const int has_next = w->by_blocks && tile < w->block && block % w->blocks * w->block + later < w->panels;
+        t.soon = has_next ? t.panel + (size_t)later * w->panel_bytes : t.panel;
+        run(&t);
+        if (w->by_blocks) {
+            new_block = ++tile == w->tiles;
+            if (new_block) tile = 0, block++, cursor = cursor_at_tile(call, w, 0);
+        } else {
+            new_tile = ++block == blocks;
+            if (new_tile) block = 0, tile++;
+        }
+    }
+}
