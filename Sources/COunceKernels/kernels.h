@@ -90,6 +90,7 @@
     ounce_conv_s8f32_supports, ounce_conv_s8f32_size, ounce_conv_s8f32_pack, 16, NULL, ounce_conv_s8f32_units
 #define HOW_CONV_S8F32_UNSIGNED \
     ounce_conv_s8f32_supports, ounce_conv_s8f32_size, ounce_conv_s8f32_unsigned_pack, 16, NULL, ounce_conv_s8f32_units
+#define HOW_RECURRENT NULL, ounce_recurrent_size, ounce_recurrent_pack, 0, ounce_recurrent_scratch, ounce_recurrent_units
 #define HOW_POOL NULL, NULL, NULL, 0, NULL, ounce_pool_units
 #define HOW_BINARY NULL, NULL, NULL, 0, NULL, ounce_binary_units
 #define HOW_ADD_S8 NULL, NULL, NULL, 0, NULL, ounce_add_s8_units
@@ -207,6 +208,10 @@ size_t ounce_conv_s8f32_size(const void *params, const ounce_conv_weights *weigh
 void ounce_conv_s8f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 void ounce_conv_s8f32_unsigned_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_conv_s8f32_units(const void *params);
+size_t ounce_recurrent_size(const void *params, const ounce_conv_weights *weights);
+void ounce_recurrent_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_recurrent_scratch(const void *params);
+int64_t ounce_recurrent_units(const void *params);
 int64_t ounce_pool_units(const void *params);
 int64_t ounce_binary_units(const void *params);
 int64_t ounce_add_s8_units(const void *params);

@@ -20,6 +20,7 @@ typedef struct {
         ounce_matmul_params matmul;
         ounce_layernorm_params layernorm;
         ounce_attention_params attention;
+        ounce_recurrent_params recurrent;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;

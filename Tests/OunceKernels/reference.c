@@ -255,6 +255,56 @@ static void attention(const step *s, float *out) {
     free(scores);
 }
 
+// A sum of products with x, then with h, for one row of the weights.
+static float recurrent_sum(const step *s, float start, int64_t row, const float *x, const float *h) {
+    const ounce_recurrent_params *p = &s->p.recurrent;
+    const float *w = (const float *)s->weights.weights + row * (p->width + p->hidden);
+    for (int64_t k = 0; k < p->width && x; k++) start = fmaf(x[k], w[k], start);
+    for (int64_t k = 0; k < p->hidden && h; k++) start = fmaf(h[k], w[p->width + k], start);
+    return start;
+}
+
+static void recurrent(const step *s, float *out) {
+    const ounce_recurrent_params *p = &s->p.recurrent;
+    const int64_t n = p->hidden, rows = (p->is_lstm ? 4 : 3) * n;
+    for (int64_t b = 0; b < p->batch; b++) {
+        float h[64] = {0}, c[64] = {0}, next[64], reset[64];
+        for (int64_t j = 0; j < n && s->in[1]; j++) h[j] = ((const float *)s->in[1])[b * n + j];
+        for (int64_t j = 0; j < n && s->in[2]; j++) c[j] = ((const float *)s->in[2])[b * n + j];
+        for (int64_t i = 0; i < p->time; i++) {
+            const int64_t t = p->reversed ? p->time - 1 - i : i;
+            const float *x = (const float *)s->in[0] + (t * p->batch + b) * p->width, *bias = s->weights.bias;
+#define BOTH(row) (bias ? bias[row] + bias[rows + (row)] : 0.0f)
+            for (int64_t j = 0; j < n; j++) {
+                reset[j] = p->is_lstm ? 0 : ounce_sigmoid(recurrent_sum(s, BOTH(n + j), n + j, x, h)) * h[j];
+            }
+            for (int64_t j = 0; j < n; j++) {
+                const float first = ounce_sigmoid(recurrent_sum(s, BOTH(j), j, x, h));
+                if (p->is_lstm) {
+                    const float o = ounce_sigmoid(recurrent_sum(s, BOTH(n + j), n + j, x, h));
+                    const float f = ounce_sigmoid(recurrent_sum(s, BOTH(2 * n + j), 2 * n + j, x, h));
+                    const float g = ounce_tanh(recurrent_sum(s, BOTH(3 * n + j), 3 * n + j, x, h));
+                    c[j] = fmaf(f, c[j], first * g);
+                    next[j] = o * ounce_tanh(c[j]);
+                    continue;
+                }
+                float sum = recurrent_sum(s, BOTH(2 * n + j), 2 * n + j, x, reset);
+                if (p->linear_before_reset) {
+                    const float r = ounce_sigmoid(recurrent_sum(s, BOTH(n + j), n + j, x, h));
+                    const float m = recurrent_sum(s, bias ? bias[2 * n + j] : 0, 2 * n + j, x, NULL);
+                    sum = fmaf(r, recurrent_sum(s, bias ? bias[rows + 2 * n + j] : 0, 2 * n + j, NULL, h), m);
+                }
+                next[j] = fmaf(first, h[j], (1.0f - first) * ounce_tanh(sum));
+            }
+#undef BOTH
+            memcpy(h, next, (size_t)n * sizeof *h);
+            memcpy(out + (t * p->batch + b) * n, h, (size_t)n * sizeof *h);
+        }
+        memcpy(out + (p->time * p->batch + b) * n, h, (size_t)n * sizeof *h);
+        if (p->is_lstm) memcpy(out + ((p->time + 1) * p->batch + b) * n, c, (size_t)n * sizeof *c);
+    }
+}
+
 int reference(const step *s, void *out) {
     float *f = out;
     int8_t *q = out;
@@ -308,6 +358,7 @@ int reference(const step *s, void *out) {
     case OUNCE_MATMUL_F32: matmul(s, f); return 1;
     case OUNCE_ATTENTION_F32: attention(s, f); return 1;
     case OUNCE_LAYERNORM_F32: layernorm(s, f); return 1;
+    case OUNCE_RECURRENT_F32: recurrent(s, f); return 1;
     case OUNCE_FAMILY_COUNT: break;
     }
     return 0;
@@ -317,7 +368,8 @@ int has_float_output(const step *s) {
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
            s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||
-           s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32 || s->family == OUNCE_CONV_S8F32;
+           s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32 || s->family == OUNCE_CONV_S8F32 ||
+           s->family == OUNCE_RECURRENT_F32;
 }
 
 static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }

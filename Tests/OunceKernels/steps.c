@@ -334,6 +334,26 @@ static void make_layernorm(step *s) {
              s->in[2] ? "a" : "no");
 }
 
+static void make_recurrent(step *s) {
+    const ounce_recurrent_params p = {random_int(0, 1), random_int(0, 1), random_int(0, 1), random_int(1, 20),
+                                      random_int(1, 3), random_int(1, 40), random_int(1, 50)};
+    const size_t rows = (size_t)((p.is_lstm ? 4 : 3) * p.hidden), state = (size_t)(p.batch * p.hidden);
+    const size_t in = (size_t)(p.time * p.batch * p.width);
+    s->p.recurrent = p;
+    s->has_weights = 1;
+    s->weight_bytes = rows * (size_t)(p.width + p.hidden) * 4;
+    s->weights.weights = random_floats(s->weight_bytes / 4, 0.5f, 0);
+    if (random_int(0, 3)) s->weights.bias = random_floats(2 * rows, 1, 0);
+    s->in[0] = random_floats(in, 2, random_int(0, 19) == 0), s->in_bytes[0] = in * 4;
+    for (int k = 1; k < 3; k++) {
+        if (random_int(0, 1)) s->in[k] = random_floats(state, 1, 0), s->in_bytes[k] = state * 4;
+    }
+    s->out_bytes = (size_t)(p.time + 1 + p.is_lstm) * state * 4;
+    snprintf(s->text, sizeof s->text, "%s, %d steps of %d, batch %d, %d hidden, reversed %d, linear %d",
+             p.is_lstm ? "lstm" : "gru", (int)p.time, (int)p.width, (int)p.batch, (int)p.hidden, p.reversed,
+             p.linear_before_reset);
+}
+
 step *make_step(ounce_family family) {
     if (is_conv(family)) return make_random_conv(family);
     step *s = calloc(1, sizeof *s);
@@ -349,6 +369,7 @@ step *make_step(ounce_family family) {
     case OUNCE_MATMUL_F32: make_matmul(s); break;
     case OUNCE_ATTENTION_F32: make_attention(s); break;
     case OUNCE_LAYERNORM_F32: make_layernorm(s); break;
+    case OUNCE_RECURRENT_F32: make_recurrent(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {

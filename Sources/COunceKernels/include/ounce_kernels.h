@@ -78,6 +78,7 @@ typedef enum {
     OUNCE_LAYERNORM_F32,  // ounce_layernorm_params; in[0], in[1] and in[2] float, out float
     OUNCE_ATTENTION_F32,  // ounce_attention_params; in[0] to in[3] float, out float
     OUNCE_CONV_S8F32,     // ounce_conv_params; in[0] int8, out float
+    OUNCE_RECURRENT_F32,  // ounce_recurrent_params; in[0] to in[2] float, out float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -233,6 +234,19 @@ typedef struct {
     int64_t rows, columns;
     float epsilon;
 } ounce_layernorm_params;
+
+// LSTM (gates i, o, f, g) and GRU (gates z, r, n) over in[0] [time, batch, width], from the states in[1] and, LSTM, in[2]
+// (both [batch, hidden], NULL for zeros). The output is [time + 1 (LSTM: 2), batch, hidden]: h after each step, the last h, the
+// last c. weights->weights is [gates * hidden, width + hidden], input weights W before recurrent ones R; weights->bias is
+// [2 * gates * hidden], of W before that of R, or NULL. With s the logistic function, and sums that begin with both biases
+// (added) and take products with x, then with h, in ascending order, fused:
+//   LSTM  c = fma(s(f), c, s(i) * tanh(g));  h = s(o) * tanh(c)
+//   GRU   h = fma(s(z), h, (1 - s(z)) * tanh(n)), n taking products with s(r) * h in place of h; with linear_before_reset
+//         n = fma(s(r), q, m), m beginning with the bias of W and taking products with x, q with that of R and with h
+typedef struct {
+    int32_t is_lstm, reversed, linear_before_reset;  // reversed: from the last step to the first
+    int64_t time, batch, width, hidden;
+} ounce_recurrent_params;
 
 // ---- kernels ----
 

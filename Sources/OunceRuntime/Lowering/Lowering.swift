@@ -202,6 +202,7 @@ struct Lowering {
         case .dequantize: try lowerDequantize(node)
         case .quantizeAs: try lowerQuantizeAs(node)
         case .matMul: try lowerMatMul(node)
+        case .recurrent(let layer): try lowerRecurrent(node, layer)
         case .batchNormalization:
             throw RuntimeError(.unsupported, "batch normalisation is left; simplify the graph before it is lowered")
         default: try lowerGeneric(node)
@@ -225,6 +226,7 @@ struct Lowering {
         case .binary(let op, _): return isReal && op.isArithmetic
         case .unary(.function(let function)): return isQuantized(x) || (function.kernel != nil && isReal)
         case .matMul, .unary, .softmax: return isReal
+        case .recurrent(let layer): return hasRecurrentKernel(node, layer)
         case .layerNormalization:
             return node.inputs.allSatisfy { $0.map { graph[$0].dtype == .float32 || isQuantized($0) } ?? true }
         default: return true

@@ -1,0 +1,2 @@
+#define OUNCE_BODY_ISA scalar
+#include "recurrent_body.h"
