@@ -114,9 +114,9 @@ import Testing
             }
             // Of the vector kernels only those of x86 take groups.
             #if arch(x86_64)
-                let grouped = "conv_\(type)_\(expectedInstructionSet("conv_\(type)", among: isas))"
+            let grouped = "conv_\(type)_\(expectedInstructionSet("conv_\(type)", among: isas))"
             #else
-                let grouped = "conv_\(type)_scalar"
+            let grouped = "conv_\(type)_scalar"
             #endif
             #expect(steps.first { $0.node == groupedName && $0.macs > 0 }?.kernel == grouped)
         }
