@@ -75,7 +75,7 @@ import Testing
             steps: [.quantize(Quantization(perChannel: false, calibration: .percentile(60), minInputSQNR: 0))])
         var request = request(problem, .auto([coarse, Recipe(name: "none", steps: [])]))
         request.maxDrop = 0
-        let report = try #require(try Compressor(request).run().report)
+        let report = try #require(try Compressor(request).run().description.report)
         #expect(report.recipe == "none")
         let refused = try #require(report.candidates.first { $0.recipe == "coarse" })
         #expect(refused.refusal?.contains("points lost, 0.00 allowed") == true)
@@ -86,7 +86,7 @@ import Testing
         #expect(error?.code == .refused && error?.message.contains("coarse") == true)
         // Asked for by name it is made all the same, with its figures.
         request.recipe = .fixed(coarse)
-        #expect(try Compressor(request).run().report?.after.accuracy.map { $0.value < 1 } == true)
+        #expect(try Compressor(request).run().description.report?.after.accuracy.map { $0.value < 1 } == true)
     }
 
     @Test func refusesWhatMissesFloorLatencyOrMemory() throws {
@@ -109,7 +109,7 @@ import Testing
     @Test func withoutValidationItSaysSo() throws {
         var request = request(try problem())
         request.validation = nil
-        let report = try #require(try Compressor(request).run().report)
+        let report = try #require(try Compressor(request).run().description.report)
         #expect(report.before.accuracy == nil && report.after.accuracy == nil)
         #expect(report.reason.contains("UNVERIFIED"))
     }
@@ -117,7 +117,7 @@ import Testing
     @Test func int8NeedsCalibrationData() throws {
         var request = request(try problem())
         request.calibration = nil
-        let report = try #require(try Compressor(request).run().report)
+        let report = try #require(try Compressor(request).run().description.report)
         #expect(report.candidates.first { $0.recipe == "int8" }?.refusal?.contains("--calibration") == true)
         #expect(report.recipe != "int8")
         request.recipe = .fixed(Self.recipes[0])
@@ -130,7 +130,7 @@ import Testing
         request.profile = DeviceProfile(
             memory: .bytes(1 << 28), power: DeviceProfile.Power(budget: 4, idle: 2, perCore: 1))
         #expect(request.options.threads == 2)
-        let report = try #require(try Compressor(request).run().report)
+        let report = try #require(try Compressor(request).run().description.report)
         #expect(report.after.threads == 2)
         let energy = try #require(report.after.millijoules)
         #expect(abs(energy - 4 * report.after.latencyMilliseconds) < 1e-9)
