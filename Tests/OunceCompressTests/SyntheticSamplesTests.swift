@@ -67,6 +67,27 @@ import Testing
         }
     }
 
+    /// Self-checks of large inputs take little room in the artifact.
+    @Test func fewNumbersAreEnough() throws {
+        let graph = try network(size: 1).simplified()
+        let shape = TensorInfo(name: "x", dtype: .float32, shape: [1, 128, 128, 3])
+        let sparse = SyntheticInput.sample(for: [shape], seed: 1, sparsity: 16)
+        let numbers = sparse[0].floats()
+        let share = Double(numbers.count { $0 != 0 }) / Double(numbers.count)
+        #expect(share > 1 / 20.0 && share < 1 / 13.0, "\(share)")
+        func bytes(_ inputs: [Tensor]) throws -> Int {
+            try Artifact(
+                graph: graph,
+                provenance: Provenance(
+                    ounceVersion: "", modelName: "", modelHash: "", profileName: "", profileHash: "", recipeName: "",
+                    recipeHash: "", calibrationHash: nil, validationHash: nil),
+                report: nil, selfChecks: [SelfCheck(inputs: inputs, outputs: [])]
+            ).byteCount()
+        }
+        let (less, more) = (try bytes(sparse), try bytes(SyntheticInput.sample(for: [shape], seed: 1)))
+        #expect(more - less > 128 * 128 * 3 * 4 * 8 / 10, "\(less) and \(more) bytes")
+    }
+
     /// The whole way: a recipe without calibration data, on inputs that the model was made for.
     @Test func recipeNeedsNoData() throws {
         let model = try LoadedModel(path: Samples.root.appending(path: "Tests/Golden/compress/classifier.onnx").path)

@@ -5,7 +5,8 @@ import Synchronization
 /// Measured times of kernels on this CPU by step, shared by the models of this process, and kept in a file of a folder
 /// where one is given.
 ///
-/// The file's name says the CPU, its instruction sets and the program: kernels of another build run at other speeds. A file that cannot be read or written only costs measuring again.
+/// The file's name says the CPU, its instruction sets and the program: kernels of another build run at other speeds. A file
+/// that cannot be read or written only costs measuring again.
 package final class KernelTimings: Sendable {
     static let shared = KernelTimings()
 

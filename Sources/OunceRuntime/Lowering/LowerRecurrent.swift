@@ -52,7 +52,8 @@ extension Lowering {
             let state = index < node.inputs.count ? node.inputs[index] : nil
             operands.append(try state.map { (id) throws(RuntimeError) in try operand(id) })
         }
-        let macs = shape[0] * shape[1] * joined.count
+        let (macs, overflow) = (shape[0] * shape[1]).multipliedReportingOverflow(by: joined.count)
+        guard !overflow else { throw RuntimeError(.unsupported, "\(node.name): a sequence of \(shape) is too long") }
         let output = outputOf(node)
         emit(
             LoweredStep(
