@@ -76,7 +76,37 @@ extension EndToEndTests {
             let layers = result.json["layers"] as? [[String: Any]] ?? []
             #expect(!layers.isEmpty && layers.allSatisfy { ($0["kernel"] as? String)?.isEmpty == false })
             #expect(abs(layers.reduce(0) { $0 + ($1["share"] as? Double ?? 0) } - 1) < 1e-6)
+            for layer in layers {
+                #expect((layer["bytes"] as? Int ?? 0) > 0)
+                if let share = layer["of_limit"] as? Double { #expect(share > 0 && share <= 1) }
+            }
+            let machine = result.json["machine"] as? [String: Any] ?? [:]
+            #expect((machine["read_gb_s"] as? Double ?? 0) > 0)
             #expect(try ounce("bench", Vibration.model, "--threads", "0").status == 64)
+        }
+
+        /// The protocol of comparisons with other engines: a line about loading, then one for each line of seconds.
+        @Test func benchWorker() throws {
+            let folder = try Folder()
+            let input = try folder.write(Vibration.samples(1, seed: 3).encoded, to: "x.npy")
+            let model = try Vibration.artifact("int8")
+            let reference = folder.file("y.npy")
+            #expect(try ounce("infer", Vibration.model, "--input", input, "--output", reference).status == 0)
+            let command =
+                "printf '0.01\\n0.02\\n' | '\(Programs.ounce)' bench --worker '\(model)' --input '\(input)' "
+                + "--reference '\(reference)' --threads 1"
+            let lines = try run("/bin/sh", ["-c", command]).text.split(separator: "\n").map { Data($0.utf8) }
+            #expect(lines.count == 3)
+            let loading = try JSONSerialization.jsonObject(with: lines[0]) as? [String: Any] ?? [:]
+            for key in ["load_ms", "first_ms", "import_rss_kib", "peak_rss_kib", "error"] {
+                #expect((loading[key] as? Double ?? -1) >= 0, "\(key)")
+            }
+            #expect((loading["error"] as? Double ?? 1) < 0.2)
+            #expect((loading["kernels"] as? [String: Int])?.isEmpty == false)
+            for line in lines.dropFirst() {
+                let answer = try JSONSerialization.jsonObject(with: line) as? [Any] ?? []
+                #expect(((answer.first as? [Int])?.count ?? 0) >= 2 && (answer.last as? Double ?? 0) > 0)
+            }
         }
 
         @Test func infer() throws {

@@ -38,6 +38,7 @@ enum Programs {
             "JOURNAL_STREAM", "STATE_DIRECTORY", "OUNCE_ISA", "OUNCE_BINARY", "OUNCE_JOURNAL",
         ] { variables[name] = nil }
         variables["OUNCE_SHARE"] = root + "/Config"
+        variables["OUNCE_KERNEL_CACHE"] = ""
         return variables.merging(more) { $1 }
     }
 }
