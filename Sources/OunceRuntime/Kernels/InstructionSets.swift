@@ -51,6 +51,6 @@ package struct InstructionSets: Sendable, Hashable {
                 "OUNCE_ISA is '\(limit)', which this CPU lacks; it has "
                     + available.names.joined(separator: ", "))
         }
-        return InstructionSets(mask: mask & (1 << UInt32(index + 1)) &- 1)
+        return InstructionSets(mask: mask & ((1 << UInt32(index + 1)) &- 1))
     }
 }
