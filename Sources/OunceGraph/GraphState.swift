@@ -66,7 +66,7 @@ extension Graph {
             graph.inputs.append(start)
             graph.outputs.append(end)
             let value = graph[start]
-            let shape = Shape(value.shape.dims.map { $0 < 0 ? 1 : $0 })
+            let shape = value.shape.smallest
             graph[start].type.shape = shape
             isBatched = isBatched || shape != value.shape
             guard let initial = Tensor.filled(with: value.encoding, type: TensorType(value.dtype, shape)) else {

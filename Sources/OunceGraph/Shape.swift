@@ -30,6 +30,9 @@ package struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomStrin
         return product
     }
 
+    /// With 1 for each unknown extent.
+    package var smallest: Shape { Shape(dims.map { $0 < 0 ? 1 : $0 }) }
+
     /// Whether the product of the extents that are known and not zero is at most `maximumElements`, so that no product of
     /// any of them overflows.
     package var isBounded: Bool {

@@ -83,7 +83,7 @@ package final class Model: Sendable {
         initialStates = graph.initialStates
         stateBytes = graph.stateBytes
         isas = try InstructionSets.permitted(allowed: options.allowedISAs)
-        let shapes = inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
+        let shapes = inputs.map(\.shape.smallest)
         do throws(RuntimeError) {
             let session = try take(shapes)
             give(session, shapes)
@@ -190,7 +190,7 @@ package final class Model: Sendable {
     func withSession<R>(
         shapes given: [Shape]?, _ body: (Session) -> R
     ) throws(RuntimeError) -> R {
-        let shapes = given ?? inputs.map { Shape($0.shape.dims.map { $0 < 0 ? 1 : $0 }) }
+        let shapes = given ?? inputs.map(\.shape.smallest)
         let session = try take(shapes)
         defer { give(session, shapes) }
         return body(session)

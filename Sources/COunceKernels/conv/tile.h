@@ -59,7 +59,4 @@ OUNCE_INLINE conv_shape gathered_shape(conv_shape s) {
     return s;
 }
 
-// Elements of a gathered row of int16, with room for a vector that starts at its last element.
-OUNCE_INLINE size_t pairs_row(const conv_shape *gathered) { return ((size_t)gathered->length + 47) & ~(size_t)31; }
-
 #endif

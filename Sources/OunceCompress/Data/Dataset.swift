@@ -62,7 +62,7 @@ package struct Dataset: Sendable {
         var windows: Set<Int> = []
         for (tensor, info) in zip(found, inputs) {
             let perSample = tensor.count / samples
-            let wanted = Shape(info.shape.dims.map { $0 < 0 ? 1 : $0 }).elementCount ?? 0
+            let wanted = info.shape.smallest.elementCount ?? 0
             if let steps = Self.windows(tensor.shape, info.shape) {
                 windows.insert(steps)
                 continue

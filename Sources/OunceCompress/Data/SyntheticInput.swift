@@ -16,7 +16,7 @@ package enum SyntheticInput {
             return state &* 0x2545_F491_4F6C_DD1D
         }
         return inputs.compactMap { info in
-            let shape = Shape(info.shape.dims.map { $0 < 0 ? 1 : $0 })
+            let shape = info.shape.smallest
             guard let count = shape.elementCount else { return nil }
             let storage = TensorStorage(byteCount: count * info.dtype.byteSize) { bytes in
                 for index in 0..<count {

@@ -50,7 +50,7 @@ struct LayerTiming {
         guard let first = nodes.first?.inputs.first ?? nil else { return nil }
         var graph = Graph(name: "layer")
         var type = values(first).type
-        type.shape = Shape(type.shape.dims.map { $0 < 0 ? 1 : $0 })
+        type.shape = type.shape.smallest
         var x = graph.add(Value(name: "x", type: type))
         graph.inputs = [x]
         for node in nodes {

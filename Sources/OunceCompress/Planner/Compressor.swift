@@ -296,8 +296,8 @@ package struct Compressor: Sendable {
 
     /// A real sample where there are data, and one of made-up numbers.
     private func selfCheckInputs(_ model: Model) throws(CompressError) -> [[Tensor]] {
-        let made = SyntheticInput.sample(for: model.inputs, seed: 1)
-        if made.reduce(0, { $0 + $1.byteCount }) > Self.largeInputs, model.states.isEmpty {
+        let bytes = model.inputs.reduce(0) { $0 + ($1.shape.smallest.elementCount ?? 0) * $1.dtype.byteSize }
+        if bytes > Self.largeInputs, model.states.isEmpty {
             return [SyntheticInput.sample(for: model.inputs, seed: 1, sparsity: 16)]
         }
         var samples: [[Tensor]] = []

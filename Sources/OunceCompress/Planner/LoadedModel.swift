@@ -62,11 +62,11 @@ package struct LoadedModel: Sendable {
                 // A state of unknown extents is that of one stream; it is no part of the data.
                 let states = Set(given.states.map(\.input))
                 for input in error.openInputs where states.contains(input.name) {
-                    bound.shapes[input.name] = Shape(input.shape.dims.map { $0 < 0 ? 1 : $0 })
+                    bound.shapes[input.name] = input.shape.smallest
                 }
                 let open = error.openInputs.filter { !states.contains($0.name) }
                 for (name, shape) in try Dataset.shapes(path: data, open: open, isSequential: !states.isEmpty) {
-                    bound.shapes[name] = states.isEmpty ? shape : Shape(shape.dims.map { $0 < 0 ? 1 : $0 })
+                    bound.shapes[name] = states.isEmpty ? shape : shape.smallest
                 }
                 return try ModelFile.load(path: path, given: bound).binding(states: given.states)
             } catch let error as GraphError {

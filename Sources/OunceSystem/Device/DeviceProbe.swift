@@ -82,7 +82,8 @@ package struct DeviceProbe: Sendable, Hashable {
         return files
     }
 
-    private static func field(_ name: String, of text: String?) -> String? {
+    /// What stands behind `name:` in a file of /proc.
+    static func field(_ name: String, of text: String?) -> String? {
         guard let text else { return nil }
         for line in text.split(separator: "\n") {
             guard let colon = line.firstIndex(of: ":"), printable(line[..<colon]) == name else { continue }
@@ -91,7 +92,8 @@ package struct DeviceProbe: Sendable, Hashable {
         return nil
     }
 
-    private static func kibibytes(_ text: String?) -> Int? {
+    /// Bytes of "12 kB".
+    static func kibibytes(_ text: String?) -> Int? {
         guard let number = text?.split(separator: " ").first.flatMap({ Int($0) }), number > 0 else { return nil }
         return number.multipliedReportingOverflow(by: 1024).overflow ? nil : number * 1024
     }

@@ -1,14 +1,12 @@
 /// Resident memory of this process, as the kernel counts it (proc(5), `VmRSS` and `VmHWM`).
 package enum MemoryProbe {
     /// In KiB; 0 where `/proc` does not tell.
-    package static var residentKiB: Int { field("VmRSS:") }
+    package static var residentKiB: Int { kibibytes("VmRSS") }
 
     /// The most that it ever was, in KiB; 0 where `/proc` does not tell.
-    package static var peakResidentKiB: Int { field("VmHWM:") }
+    package static var peakResidentKiB: Int { kibibytes("VmHWM") }
 
-    private static func field(_ name: String) -> Int {
-        let lines = SmallFile.read("/proc/self/status")?.split(separator: "\n") ?? []
-        let fields = lines.first { $0.hasPrefix(name) }?.split(whereSeparator: { $0 == " " || $0 == "\t" }) ?? []
-        return fields.dropFirst().first.flatMap { Int(String($0)) } ?? 0
+    private static func kibibytes(_ name: String) -> Int {
+        (DeviceProbe.kibibytes(DeviceProbe.field(name, of: SmallFile.read("/proc/self/status"))) ?? 0) / 1024
     }
 }
