@@ -47,13 +47,15 @@ struct Lowering {
             bufferOf[input] = index
             inputBuffers.append(index)
         }
-        let attentions = graph.attentions()
-        let absorbed = Set(attentions.values.flatMap(\.absorbed))
+        let (attentions, resizes) = (graph.attentions(), graph.resizes())
+        let absorbed = Set(attentions.values.flatMap(\.absorbed) + resizes.values.flatMap(\.absorbed))
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
                 if let pieces = attentions[index] {
                     try lowerAttention(node, pieces)
+                } else if let pieces = resizes[index] {
+                    try lowerResize(node, pieces)
                 } else {
                     try lower(node)
                 }
