@@ -178,6 +178,7 @@ static void make_pool(step *s) {
     p.kernel_h = random_int(1, 5), p.kernel_w = random_int(1, 5);
     p.stride_h = random_int(1, 3), p.stride_w = random_int(1, 3);
     p.dilation_h = PICK(1, 1, 2), p.dilation_w = PICK(1, 1, 2);
+    if (random_int(0, 1)) p.kernel_h = p.kernel_w = PICK(2, 3), p.dilation_h = p.dilation_w = 1;
     p.pad_top = random_int(0, 3), p.pad_left = random_int(0, 3), p.count_padding = random_int(0, 1);
     const int gaps = random_int(0, 3);
     random_strides(p.channels, p.in_w, p.in_h, gaps, &p.in_image, &p.in_row, &p.in_pixel);
