@@ -315,7 +315,9 @@ static void make_quantize(step *s) {
     const int to_int8 = s->family == OUNCE_QUANTIZE;
     s->in[0] = to_int8 ? random_floats(count, 12, random_int(0, 1)) : random_int8s(count, 0);
     for (size_t i = 0; i < count && to_int8; i += 7) {  // ties
-        ((float *)s->in[0])[i] = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+        float v = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+        for (int k = random_int(0, 2); k > 0; k--) v = nextafterf(v, i & 1 ? INFINITY : 0);
+        ((float *)s->in[0])[i] = v;
     }
     s->in_bytes[0] = count * (to_int8 ? 4 : 1), s->out_bytes = count * (to_int8 ? 1 : 4);
     snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);

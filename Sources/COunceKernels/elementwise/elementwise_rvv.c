@@ -4,5 +4,6 @@
 TARGET("arch=+v")
 #define OUNCE_BODY_ISA rvv
 #include "elementwise_body.h"
+#include "add_s8_body.h"
 TARGET_END
 #endif

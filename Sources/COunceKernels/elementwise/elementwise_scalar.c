@@ -20,3 +20,4 @@ void ounce_lut_s8_scalar(const ounce_call *call, int64_t begin, int64_t end) {
 
 #define OUNCE_BODY_ISA scalar
 #include "elementwise_body.h"
+#include "add_s8_body.h"
