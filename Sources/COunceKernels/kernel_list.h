@@ -121,6 +121,7 @@ KERNEL(dwconv_s8_neondot, DWCONV_S8, NEONDOT, DWCONV_S8_DOT)
 
 #if defined(__riscv) && __riscv_xlen == 64
 KERNEL(conv_f32_rvv_sparse, CONV_F32, RVV, CONV_F32_SPARSE)
+KERNEL(conv_s8_rvv_xnor, CONV_S8, RVV, CONV_S8_XNOR_BYTES)
 KERNEL(conv_s8_rvv_sparse, CONV_S8, RVV, CONV_S8_SPARSE_WORDS)
 KERNEL(conv_s8_rvv_w4, CONV_S8, RVV, CONV_S8_W4)
 KERNEL(conv_s8_rvv_w2, CONV_S8, RVV, CONV_S8_W2)
