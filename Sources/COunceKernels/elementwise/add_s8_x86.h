@@ -9,7 +9,9 @@ typedef struct {
     __m128i shift;
 } add_constants;
 
-OUNCE_INLINE int32_t pair_of(int32_t first, int32_t second) { return (int32_t)((uint32_t)(uint16_t)first | (uint32_t)second << 16); }
+OUNCE_INLINE int32_t pair_of(int32_t first, int32_t second) {
+    return (int32_t)((uint32_t)(uint16_t)first | (uint32_t)second << 16);
+}
 
 OUNCE_INLINE add_constants make_add_constants(const ounce_add_s8_params *p) {
     const int32_t low[2] = {(int8_t)p->multiplier[0], (int8_t)p->multiplier[1]};
