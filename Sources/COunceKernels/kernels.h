@@ -101,6 +101,7 @@
 #define HOW_COPY NULL, NULL, NULL, 0, NULL, ounce_copy_units
 #define HOW_MATMUL NULL, NULL, NULL, 0, NULL, ounce_matmul_units
 #define HOW_ATTENTION NULL, NULL, NULL, 0, ounce_attention_scratch, ounce_attention_units
+#define HOW_RESIZE NULL, NULL, NULL, 0, ounce_resize_scratch, ounce_resize_units
 #define HOW_LAYERNORM NULL, NULL, NULL, 0, NULL, ounce_layernorm_units
 
 size_t ounce_conv_f32_plain_size(const void *params, const ounce_conv_weights *weights);
@@ -224,6 +225,8 @@ int64_t ounce_copy_units(const void *params);
 int64_t ounce_matmul_units(const void *params);
 size_t ounce_attention_scratch(const void *params);
 int64_t ounce_attention_units(const void *params);
+size_t ounce_resize_scratch(const void *params);
+int64_t ounce_resize_units(const void *params);
 int64_t ounce_layernorm_units(const void *params);
 
 #endif

@@ -51,10 +51,9 @@ OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_
     }
 }
 
-// The requantisation rule on sixteen accumulators.
-OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
+// Rounds sixteen numbers to int8 in units of the output's scale, clamped: the second half of the requantisation rule.
+OUNCE_INLINE void store_rounded(int8_t *out, v16f v, ounce_range r, int64_t count) {
     const v16f lo = splat(r.lo), hi = splat(r.hi);
-    v16f v = __builtin_convertvector(acc, v16f) * scale;
     v = SELECT(v16f, v > lo, v, lo);
     v = SELECT(v16f, v < hi, v, hi);
     const v16u rounded = (v16u)(v + 12582912.0f) - 0x4B400000u + (uint32_t)r.zero;
@@ -64,6 +63,11 @@ OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_ran
     } else {
         store_some(out, &q, 1, count);
     }
+}
+
+// The requantisation rule on sixteen accumulators.
+OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
+    store_rounded(out, __builtin_convertvector(acc, v16f) * scale, r, count);
 }
 
 #endif

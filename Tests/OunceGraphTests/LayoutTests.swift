@@ -40,6 +40,21 @@ import Testing
         #expect(simple.transposes == 0)
     }
 
+    @Test func resizedImagesStayChannelsLast() throws {
+        var b = GraphBuilder(seed: 11)
+        var x = try b.relu(b.conv(b.input([-1, 3, 5, 4]), outputs: 4))
+        for axis in [2, -1] {
+            let places = (0..<16).map { Int64($0 / 2 % b.shape(x)[axis < 0 ? 3 : axis]) }
+            let table = Tensor(places).reshaped([8, 2]) ?? Tensor(places)
+            let taps = b.graph.addConstant(table, name: b.name("places"))
+            x = try b.node(.resample(axis: axis), [x, taps, b.constant([8, 2])])
+        }
+        let rows = b.graph.addConstant(Tensor([Int64](arrayLiteral: 0, 0, 5, -1)), name: "rows")
+        x = try b.conv(b.node(.gather(.slices(axis: 2)), [x, rows]), outputs: 5)
+        let simple = try expectSimplified(try b.finish(x), seed: 11)
+        #expect(simple.transposes == 2)
+    }
+
     @Test func sequencesLoseTheirTransposes() throws {
         var b = GraphBuilder(seed: 3)
         var x = b.input([-1, 3, 16])

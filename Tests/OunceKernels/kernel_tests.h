@@ -21,6 +21,7 @@ typedef struct {
         ounce_layernorm_params layernorm;
         ounce_attention_params attention;
         ounce_recurrent_params recurrent;
+        ounce_resize_params resize;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;

@@ -319,6 +319,45 @@ static void recurrent(const step *s, float *out) {
     }
 }
 
+// Along one axis: from [outer, in, inner] to [outer, out, inner]; int8 sums are floats on both sides.
+static void resize_axis(const ounce_resize_axis *axis, int64_t outer, int64_t inner, const float *in, float *out,
+                        int is_float) {
+    for (int64_t i = 0; i < outer * axis->out * inner; i++) {
+        const int64_t o = i / inner % axis->out;
+        const float *x = in + i / inner / axis->out * axis->in * inner + i % inner;
+        double wide = 0;
+        float sum = 0;
+        for (int64_t k = o * axis->taps; k < (o + 1) * axis->taps; k++) {
+            const float v = x[axis->places[k] * inner], weight = axis->weights ? axis->weights[k] : 1;
+            if (weight == 0) continue;
+            wide += (double)v * weight;
+            sum = sum + v * weight;
+        }
+        out[i] = !axis->weights ? x[axis->places[o] * inner] : is_float ? (float)wide : sum;
+    }
+}
+
+static void resize(const step *s, void *out) {
+    const ounce_resize_params *p = &s->p.resize;
+    const int is_float = s->family == OUNCE_RESIZE_F32, moved = !p->axis[0].weights;
+    const int64_t columns = p->axis[1].taps ? p->axis[1].in : 1, out_columns = p->axis[1].taps ? p->axis[1].out : 1;
+    const int64_t count = p->outer * p->axis[0].in * columns * p->inner;
+    const int64_t half = p->outer * p->axis[0].out * columns * p->inner;
+    const int64_t total = p->outer * p->axis[0].out * out_columns * p->inner;
+    float *x = malloc((size_t)count * 4), *y = malloc((size_t)half * 4), *z = malloc((size_t)total * 4);
+    for (int64_t i = 0; i < count; i++) {
+        x[i] = is_float ? ((const float *)s->in[0])[i] : (float)(((const int8_t *)s->in[0])[i] - (moved ? 0 : p->in_zero));
+    }
+    resize_axis(&p->axis[0], p->outer, columns * p->inner, x, y, is_float);
+    if (p->axis[1].taps) resize_axis(&p->axis[1], p->outer * p->axis[0].out, p->inner, y, z, is_float);
+    else memcpy(z, y, (size_t)total * 4);
+    for (int64_t i = 0; i < total; i++) {
+        if (is_float) ((float *)out)[i] = z[i];
+        else ((int8_t *)out)[i] = moved ? (int8_t)z[i] : round_to_int8(z[i] * p->scale, -128, 127, p->out_zero);
+    }
+    free(x), free(y), free(z);
+}
+
 int reference(const step *s, void *out) {
     float *f = out;
     int8_t *q = out;
@@ -367,6 +406,8 @@ int reference(const step *s, void *out) {
     case OUNCE_ATTENTION_F32: attention(s, f); return 1;
     case OUNCE_LAYERNORM_F32: layernorm(s, f); return 1;
     case OUNCE_RECURRENT_F32: recurrent(s, f); return 1;
+    case OUNCE_RESIZE_F32:
+    case OUNCE_RESIZE_S8: resize(s, out); return 1;
     case OUNCE_FAMILY_COUNT: break;
     }
     return 0;
@@ -377,7 +418,7 @@ int has_float_output(const step *s) {
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
            s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||
            s->family == OUNCE_LAYERNORM_F32 || s->family == OUNCE_ATTENTION_F32 || s->family == OUNCE_CONV_S8F32 ||
-           s->family == OUNCE_RECURRENT_F32;
+           s->family == OUNCE_RECURRENT_F32 || s->family == OUNCE_RESIZE_F32;
 }
 
 static double gelu_exact(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }

@@ -198,6 +198,7 @@ static void make_pool(step *s) {
     p.kernel_h = random_int(1, 5), p.kernel_w = random_int(1, 5);
     p.stride_h = random_int(1, 3), p.stride_w = random_int(1, 3);
     p.dilation_h = PICK(1, 1, 2), p.dilation_w = PICK(1, 1, 2);
+    if (random_int(0, 1)) p.kernel_h = p.kernel_w = PICK(2, 3), p.dilation_h = p.dilation_w = 1;
     p.pad_top = random_int(0, 3), p.pad_left = random_int(0, 3), p.count_padding = random_int(0, 1);
     const int gaps = random_int(0, 3);
     random_strides(p.channels, p.in_w, p.in_h, gaps, &p.in_image, &p.in_row, &p.in_pixel);
@@ -334,7 +335,9 @@ static void make_quantize(step *s) {
     const int to_int8 = s->family == OUNCE_QUANTIZE;
     s->in[0] = to_int8 ? random_floats(count, 12, random_int(0, 1)) : random_int8s(count, 0);
     for (size_t i = 0; i < count && to_int8; i += 7) {  // ties
-        ((float *)s->in[0])[i] = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+        float v = scales[i % (size_t)channels] * ((float)(i % 64) + 0.5f);
+        for (int k = random_int(0, 2); k > 0; k--) v = nextafterf(v, i & 1 ? INFINITY : 0);
+        ((float *)s->in[0])[i] = v;
     }
     s->in_bytes[0] = count * (to_int8 ? 4 : 1), s->out_bytes = count * (to_int8 ? 1 : 4);
     snprintf(s->text, sizeof s->text, "%d elements, %d channels", (int)count, channels);
@@ -374,6 +377,36 @@ static void make_recurrent(step *s) {
              p.linear_before_reset);
 }
 
+// Places and weights of bilinear, bicubic and of any other interpolation; with taps left out, and weights of 1.
+static ounce_resize_axis random_axis(int64_t in, int taps, int moved) {
+    ounce_resize_axis axis = {.in = in, .out = random_int(1, 24), .taps = taps};
+    const size_t count = (size_t)(axis.out * taps);
+    int32_t *places = malloc(count * sizeof *places);
+    float *weights = moved ? NULL : malloc(count * sizeof *weights);
+    for (size_t i = 0; i < count; i++) {
+        places[i] = random_int(0, (int)in - 1);
+        if (weights) weights[i] = random_int(0, 3) ? random_float(-0.2f, 1) : (float)random_int(0, 1);
+    }
+    axis.places = places, axis.weights = weights;
+    return axis;
+}
+
+static void make_resize(step *s) {
+    const int is_float = s->family == OUNCE_RESIZE_F32, moved = random_int(0, 2) == 0;
+    ounce_resize_params p = {.outer = random_int(1, 3), .inner = PICK(1, 1, 2, 3, 4, 7, 8, 16, 17, 33, 64, 100, 300)};
+    p.axis[0] = random_axis(random_int(1, 9), moved ? 1 : PICK(1, 2, 2, 4, 7), moved);
+    if (random_int(0, 3)) p.axis[1] = random_axis(random_int(1, 30), moved ? 1 : PICK(1, 2, 2, 4, 7), moved);
+    p.scale = random_float(0.3f, 3), p.in_zero = random_int(-128, 127), p.out_zero = random_int(-128, 127);
+    const int64_t columns = p.axis[1].taps ? p.axis[1].in : 1, out_columns = p.axis[1].taps ? p.axis[1].out : 1;
+    const size_t in = (size_t)(p.outer * p.axis[0].in * columns * p.inner), size = is_float ? 4 : 1;
+    s->p.resize = p;
+    s->in[0] = is_float ? random_floats(in, 9, random_int(0, 3) == 0) : random_int8s(in, 0);
+    s->in_bytes[0] = in * size, s->out_bytes = (size_t)(p.outer * p.axis[0].out * out_columns * p.inner) * size;
+    snprintf(s->text, sizeof s->text, "%d x %dx%d -> %dx%d, %d inner, %d by %d taps, moved %d", (int)p.outer,
+             (int)p.axis[0].in, (int)columns, (int)p.axis[0].out, (int)out_columns, (int)p.inner, (int)p.axis[0].taps,
+             (int)p.axis[1].taps, moved);
+}
+
 step *make_step(ounce_family family) {
     if (is_conv(family)) return make_random_conv(family);
     step *s = calloc(1, sizeof *s);
@@ -390,6 +423,8 @@ step *make_step(ounce_family family) {
     case OUNCE_ATTENTION_F32: make_attention(s); break;
     case OUNCE_LAYERNORM_F32: make_layernorm(s); break;
     case OUNCE_RECURRENT_F32: make_recurrent(s); break;
+    case OUNCE_RESIZE_F32:
+    case OUNCE_RESIZE_S8: make_resize(s); break;
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {
@@ -436,6 +471,10 @@ void free_step(step *s) {
     free((void *)(uintptr_t)s->weights.scale);
     if (s->family == OUNCE_ATTENTION_F32) free((void *)(uintptr_t)s->p.attention.offsets);
     if (s->family == OUNCE_MATMUL_F32) free((void *)(uintptr_t)s->p.matmul.offsets);
+    for (int i = 0; i < 2 && (s->family == OUNCE_RESIZE_F32 || s->family == OUNCE_RESIZE_S8); i++) {
+        free((void *)(uintptr_t)s->p.resize.axis[i].places);
+        free((void *)(uintptr_t)s->p.resize.axis[i].weights);
+    }
     if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
         free((void *)(uintptr_t)s->p.quantize.scales);
         free((void *)(uintptr_t)s->p.quantize.zeros);

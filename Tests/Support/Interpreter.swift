@@ -181,9 +181,15 @@ struct Step {
                 case .greaterOrEqual: a >= b ? 1 : 0
                 }
             }
+        case .resample(let axis):
+            return try along(axis, x, taps: operand(1).array, weights: operand(2).array.values)
+        case .gather(.slices(let axis)):
+            var places = try operand(1).array
+            places.shape += [1]
+            return along(axis, x, taps: places, weights: places.values.map { _ in 1 })
         // No rule of simplification touches these; their oracle is the suite of ONNX's operator tests.
         case .expand, .reverse, .reverseSequence, .gather, .scatter, .argReduce, .topK, .cumulativeSum, .poolIndices,
-            .resample, .recurrent, .quantizeAs, .roundToDynamicGrid, .integerLSTM, .sampleAt, .roiAlign, .determinant,
+            .recurrent, .quantizeAs, .roundToDynamicGrid, .integerLSTM, .sampleAt, .roiAlign, .determinant,
             .treeEnsemble, .nonMaxSuppression, .nonZero, .distinct, .cut:
             throw Interpreter.Failure("\(node.name): the reference does not compute \(node.op.name)")
         }
@@ -194,6 +200,20 @@ struct Step {
         var array = array
         array.values = array.values.map { Swift.min(Swift.max($0, Double(low)), Double(high)) }
         return array
+    }
+
+    /// Weighted sums of the slices along an axis that each row of `taps` names.
+    func along(_ axis: Int, _ x: NDArray, taps: NDArray, weights: [Double]) -> NDArray {
+        let (axis, count) = (axis < 0 ? axis + x.rank : axis, taps.shape[1])
+        return NDArray.make(dtype, shape) { index in
+            (0..<count).reduce(0.0) { sum, tap in
+                let entry = index[axis] * count + tap
+                guard weights[entry] != 0 else { return sum }
+                var source = index
+                source[axis] = Int(taps.values[entry]) + (taps.values[entry] < 0 ? x.shape[axis] : 0)
+                return sum + weights[entry] * x[source]
+            }
+        }
     }
 
     /// Operators that only move numbers; `pad` gives the stored number for a real one.

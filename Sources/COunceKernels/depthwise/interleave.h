@@ -6,8 +6,8 @@
 //   terms of an output:  planes x kernel columns
 // `lanes` outputs (16 or 64) are computed at a time: a block. Where pixels may share a block, an output row is one flat run
 // of places, whose channels repeat after `period` = lcm(channels, lanes) places; else each pixel's channels are cut into
-// blocks. A unit is a stretch of `columns` pixels of an output row, or of two (`rows`) that share a plane of four rows: the
-// second row's three taps are its last ones.
+// blocks. A unit is a stretch of `columns` pixels of an output row, or of two (`rows`) that share planes of four rows: the
+// second row's three taps are their last ones.
 #ifndef OUNCE_INTERLEAVE_H
 #define OUNCE_INTERLEAVE_H
 
@@ -33,7 +33,7 @@ OUNCE_INLINE interleaving make_interleaving(const ounce_conv_params *p, int64_t 
     s.planes = ounce_ceil_div(s.tap_count, group);
     s.shifts = by_rows ? p->kernel_w : 1;
     s.shift_step = p->dilation_w * c;
-    const int rows_share = lanes == 64 && s.tap_count == 3 && by_rows && p->stride_h == 1 && p->dilation_h == 1;
+    const int rows_share = s.tap_count == 3 && by_rows && p->stride_h == 1 && p->dilation_h == 1;
     s.rows = rows_share && s.shifts == 3 ? 2 : 1;
     s.terms = s.planes * s.shifts;
     int64_t period = c;

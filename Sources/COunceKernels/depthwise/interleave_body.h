@@ -1,8 +1,12 @@
 // Int8 depthwise convolution over interleaved input; compiled once for each instruction set. The including file defines
-// GROUP, POSITIONS (2 or 4 at a time, as registers allow), acc16 with acc_load() and acc_value(), x64 with x64_load()
-// (a place's group for each lane), w64 with w64_load(), dot(), and interleave(taps, count, to): writes [place][GROUP]
-// for at least `count` places, in whole vectors of at most 64.
+// GROUP, POSITIONS (2 or 4 at a time), acc16 with acc_load(), x64 with x64_load() (a place's group for each lane), w64 with
+// w64_load() and w64_later() (the same one tap later: what the second of two rows takes, its planes being `step` bytes
+// apart), dot(), and interleave(taps, count, to): writes [place][GROUP] for at least `count` places, in whole vectors of
+// at most 64.
+#include "../conv/requantise_avx2.h"
 #include "interleave.h"
+
+#define TAPS_3 ((3 + GROUP - 1) / GROUP)  // planes of three taps
 
 typedef struct {
     const interleaving *s;
@@ -14,29 +18,42 @@ typedef struct {
     ounce_range range;
 } block_call;
 
+static __attribute__((noinline)) void store_lanes(int8_t *out, __m128i q, int64_t lanes) {
+    if (lanes >= OUNCE_LANES) _mm_storeu_si128((__m128i *)out, q);
+    else store_some(out, &q, 1, lanes);
+}
+
 // Sixteen outputs at each of `count` successive positions, which share the weights.
-OUNCE_INLINE void block_positions(block_call *b, const int count, const int64_t planes, const int64_t shifts) {
+OUNCE_INLINE void block_positions(block_call *b, const int count, const int64_t planes, const int64_t shifts,
+                                  const int second) {
     acc16 acc[POSITIONS];
     OUNCE_UNROLL for (int m = 0; m < count; m++) acc[m] = acc_load(b->packed);
     const char *w = b->packed + 128;
     for (int64_t plane = 0; plane < planes; plane++) {
         const char *x = b->x + plane * b->s->plane_places * 4;
         for (int64_t shift = 0; shift < shifts; shift++, w += 64, x += b->s->shift_step * 4) {
-            const w64 weights = w64_load(w);
+            const w64 weights = second ? w64_later(w, plane, shifts * 64) : w64_load(w);
             OUNCE_UNROLL for (int m = 0; m < count; m++) {
                 acc[m] = dot(acc[m], x64_load(x + m * b->x_step * 4), weights);
             }
         }
     }
-    const v16f scale = LOAD(v16f, b->packed + 64);
+    const __m256 scale[2] = {LOAD(__m256, b->packed + 64), LOAD(__m256, b->packed + 96)};
     const int64_t fewer = b->s->flat ? b->out_step : 0;
-    if (OUNCE_LIKELY(b->lanes - (count - 1) * fewer >= OUNCE_LANES)) {
-        OUNCE_UNROLL for (int m = 0; m < count; m++) {
-            store_requantised(b->out + m * b->out_step, acc_value(acc[m]), scale, b->range, OUNCE_LANES);
-        }
-    } else {
-        OUNCE_UNROLL for (int m = 0; m < count; m++) {
-            store_requantised(b->out + m * b->out_step, acc_value(acc[m]), scale, b->range, b->lanes - m * fewer);
+    const int whole = b->lanes - (count - 1) * fewer >= OUNCE_LANES;
+    OUNCE_UNROLL for (int m = 0; m < count; m += 2) {
+        const int other = m + 1 < count ? m + 1 : m;
+        const __m256i sums[4] = {acc[m].half[0], acc[m].half[1], acc[other].half[0], acc[other].half[1]};
+        const __m256 scales[4] = {scale[0], scale[1], scale[0], scale[1]};
+        const __m256i q = requantised(sums, scales, b->range);
+        const __m128i first = _mm256_castsi256_si128(q), second = _mm256_extracti128_si256(q, 1);
+        int8_t *out = b->out + m * b->out_step;
+        if (OUNCE_LIKELY(whole)) {
+            _mm_storeu_si128((__m128i *)out, first);
+            if (other > m) _mm_storeu_si128((__m128i *)(out + b->out_step), second);
+        } else {
+            store_lanes(out, first, b->lanes - m * fewer);
+            if (other > m) store_lanes(out + b->out_step, second, b->lanes - other * fewer);
         }
     }
     b->x += count * b->x_step * 4;
@@ -44,24 +61,18 @@ OUNCE_INLINE void block_positions(block_call *b, const int count, const int64_t 
     b->lanes -= count * fewer;
 }
 
-OUNCE_INLINE void block_run(block_call *b, int64_t positions, const int64_t planes, const int64_t shifts) {
-    for (; positions >= POSITIONS; positions -= POSITIONS) block_positions(b, POSITIONS, planes, shifts);
-    if (POSITIONS > 2 && positions & 2) block_positions(b, 2, planes, shifts);
-    if (positions & 1) block_positions(b, 1, planes, shifts);
+OUNCE_INLINE void block_run(block_call *b, int64_t positions, const int64_t planes, const int64_t shifts,
+                            const int second) {
+    for (; positions >= POSITIONS; positions -= POSITIONS) block_positions(b, POSITIONS, planes, shifts, second);
+    if (POSITIONS > 2 && positions & 2) block_positions(b, 2, planes, shifts, second);
+    if (positions & 1) block_positions(b, 1, planes, shifts, second);
 }
 
-static void stretch(const ounce_conv_params *p, const interleaving *s, const int8_t *in, int8_t *out, int64_t columns,
-                    const char *packed, char *scratch) {
-    const int64_t c = p->in_c, span = ((columns - 1) * p->stride_w + 1) * c + (s->shifts - 1) * s->shift_step;
-    for (int64_t plane = 0; plane < s->planes; plane++) {
-        const int8_t *taps[GROUP];
-        for (int64_t i = 0; i < GROUP; i++) {
-            taps[i] = in + ounce_min64(plane * GROUP + i, s->tap_count - 1) * s->tap_step;
-        }
-        interleave(taps, span, scratch + plane * s->plane_places * 4);
-    }
+// The blocks of one output row, its planes being in the scratch.
+OUNCE_INLINE void run_row(const ounce_conv_params *p, const interleaving *s, int8_t *out, int64_t columns,
+                          const char *packed, const char *scratch, const int second) {
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
-    const int64_t places = s->flat ? columns * c : c, planes = s->planes, shifts = s->shifts;
+    const int64_t c = p->in_c, places = s->flat ? columns * c : c, planes = s->planes, shifts = s->shifts;
     const int64_t x_step = s->flat ? s->period : p->stride_w * c, out_step = s->flat ? s->period : c;
     for (int64_t block = 0; block < s->blocks; block++, packed += s->block_bytes) {
         const int64_t first = block * OUNCE_LANES;
@@ -69,25 +80,39 @@ static void stretch(const ounce_conv_params *p, const interleaving *s, const int
         const int64_t positions = s->flat ? (places - first - 1) / s->period + 1 : columns;
         block_call b = {.s = s, .packed = packed, .x = scratch + first * 4, .x_step = x_step, .out = out + first,
                         .out_step = out_step, .lanes = places - first, .range = range};
-        if (planes == 1 && shifts == 3) {
-            block_run(&b, positions, 1, 3);
-        } else if (planes == 2 && shifts == 3) {
-            block_run(&b, positions, 2, 3);
+        if (second || (planes == TAPS_3 && shifts == 3)) {
+            block_run(&b, positions, TAPS_3, 3, second);
         } else {
-            block_run(&b, positions, planes, shifts);
+            block_run(&b, positions, planes, shifts, 0);
         }
     }
+}
+
+static void stretch(const ounce_conv_params *p, const interleaving *s, const int8_t *in, int8_t *out, int64_t columns,
+                    int two, const char *packed, char *scratch) {
+    const int64_t span = ((columns - 1) * p->stride_w + 1) * p->in_c + (s->shifts - 1) * s->shift_step;
+    for (int64_t plane = 0; plane < s->planes; plane++) {
+        const int8_t *taps[GROUP];
+        for (int64_t i = 0; i < GROUP; i++) {
+            taps[i] = in + ounce_min64(plane * GROUP + i, s->tap_count - 1 + two) * s->tap_step;
+        }
+        interleave(taps, span, scratch + plane * s->plane_places * 4);
+    }
+    run_row(p, s, out, columns, packed, scratch, 0);
+    if (two) run_row(p, s, out + p->out_row, columns, packed, scratch, 1);
 }
 
 void OUNCE_NAME(dwconv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const interleaving s = make_interleaving(p, GROUP, OUNCE_LANES);
+    const int64_t image_units = ounce_ceil_div(p->out_h, s.rows) * s.stretches;
     for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t x = unit % s.stretches * s.columns, row = unit / s.stretches, y = row % p->out_h,
-            image = row / p->out_h;
+        const int64_t image = unit / image_units, y = unit % image_units / s.stretches * s.rows;
+        const int64_t x = unit % s.stretches * s.columns;
         const int8_t *in = (const int8_t *)call->in[0] + image * p->in_image + y * p->stride_h * p->in_row +
                            x * p->stride_w * p->in_pixel;
         int8_t *out = (int8_t *)call->out + image * p->out_image + y * p->out_row + x * p->out_pixel;
-        stretch(p, &s, in, out, ounce_min64(s.columns, p->out_w - x), call->packed, call->scratch);
+        const int two = s.rows == 2 && y + 1 < p->out_h;
+        stretch(p, &s, in, out, ounce_min64(s.columns, p->out_w - x), two, call->packed, call->scratch);
     }
 }

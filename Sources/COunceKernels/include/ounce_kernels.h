@@ -79,6 +79,8 @@ typedef enum {
     OUNCE_ATTENTION_F32,  // ounce_attention_params; in[0] to in[3] float, out float
     OUNCE_CONV_S8F32,     // ounce_conv_params; in[0] int8, out float
     OUNCE_RECURRENT_F32,  // ounce_recurrent_params; in[0] to in[2] float, out float
+    OUNCE_RESIZE_F32,     // ounce_resize_params; in[0] and out float
+    OUNCE_RESIZE_S8,      // ounce_resize_params; in[0] and out int8
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -253,6 +255,25 @@ typedef struct {
     int32_t is_lstm, reversed, linear_before_reset;  // reversed: from the last step to the first
     int64_t time, batch, width, hidden;
 } ounce_recurrent_params;
+
+// Resizing of [outer, axis[0].in, axis[1].in, inner] along axis 0, then along axis 1: output o of an axis is the sum, over its
+// taps t in ascending order, of weights[o * taps + t] times the slice places[o * taps + t]. A tap whose weight is 0 is left
+// out. An axis of 0 taps is not there.
+//   float  sums are formed in double, from 0, and rounded to float after each axis
+//   int8   sums of q - in_zero are formed in float, from 0, products and sums each rounded; what comes of both axes is
+//          multiplied by scale, in_scale / out_scale, and stored by the requantisation rule, clamped to -128...127
+// Without weights (NULL; then so for both axes, and with one tap each) slices are moved as they are.
+typedef struct {
+    int64_t in, out, taps;
+    const int32_t *places;  // [out][taps], each within 0..<in; tables live as long as the params
+    const float *weights;   // [out][taps], finite
+} ounce_resize_axis;
+typedef struct {
+    int64_t outer, inner;
+    ounce_resize_axis axis[2];
+    float scale;  // int8
+    int32_t in_zero, out_zero;
+} ounce_resize_params;
 
 // ---- kernels ----
 

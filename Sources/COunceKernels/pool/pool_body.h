@@ -7,6 +7,8 @@ typedef int16_t v32s __attribute__((vector_size(64)));
 typedef int8_t v32b __attribute__((vector_size(32)));
 typedef int16_t v16s __attribute__((vector_size(32)));
 
+#include "maxpool_s8_rows.h"
+
 typedef struct {
     const ounce_pool_params *p;
     int64_t first_y, end_y, first_x, end_x;  // the taps inside the input
@@ -75,16 +77,23 @@ OUNCE_INLINE int64_t divisor(const window *w) {
         for (; first < (p)->channels; first += OUNCE_LANES) block(&w, call, first, 1);                             \
     } while (0)
 
-#define POOL_FAMILY(name, wide)                                                                                    \
+// `lines` may have done it.
+#define POOL_FAMILY(name, wide, lines)                                                                             \
     void OUNCE_NAME(name)(const ounce_call *call, int64_t begin, int64_t end) {                                    \
         /* A copy, which no store to the output may change. */                                                      \
         const ounce_pool_params p = *(const ounce_pool_params *)call->params;                                      \
+        if (lines(&p, call, begin, end)) return;                                                                   \
         place at = place_of(&p, begin);                                                                            \
         for (int64_t pixel = begin; pixel < end; pixel++, advance(&p, &at)) {                                      \
             const window w = make_window(&p, at);                                                                  \
             FOR_BLOCKS(&p, wide, name##_block);                                                                    \
         }                                                                                                          \
     }
+
+OUNCE_INLINE int no_lines(const ounce_pool_params *p, const ounce_call *call, int64_t begin, int64_t end) {
+    (void)p, (void)call, (void)begin, (void)end;
+    return 0;
+}
 
 OUNCE_INLINE void maxpool_f32_block(const window *w, const ounce_call *call, int64_t first, const int vectors) {
     v16f acc[4];
@@ -98,7 +107,7 @@ OUNCE_INLINE void maxpool_f32_block(const window *w, const ounce_call *call, int
         store_clamped(out + i * OUNCE_LANES, acc[i], w->p->min, w->p->max, w->p->channels - first - i * OUNCE_LANES);
     }
 }
-POOL_FAMILY(maxpool_f32, 64)
+POOL_FAMILY(maxpool_f32, 64, no_lines)
 
 OUNCE_INLINE void avgpool_f32_block(const window *w, const ounce_call *call, int64_t first, const int vectors) {
     v16f acc[4];
@@ -113,7 +122,7 @@ OUNCE_INLINE void avgpool_f32_block(const window *w, const ounce_call *call, int
                       w->p->channels - first - i * OUNCE_LANES);
     }
 }
-POOL_FAMILY(avgpool_f32, 64)
+POOL_FAMILY(avgpool_f32, 64, no_lines)
 
 OUNCE_INLINE void maxpool_s8_block(const window *w, const ounce_call *call, int64_t first, const int vectors) {
     const int8_t low = (int8_t)w->p->out_min, high = (int8_t)w->p->out_max;
@@ -134,7 +143,7 @@ OUNCE_INLINE void maxpool_s8_block(const window *w, const ounce_call *call, int6
         }
     }
 }
-POOL_FAMILY(maxpool_s8, 64)
+POOL_FAMILY(maxpool_s8, 64, maxpool_s8_lines)
 
 // Stores the first `count` of sixteen results of an average.
 OUNCE_INLINE void store_average(const ounce_pool_params *p, int8_t *out, v16i acc, float by, int64_t count) {
@@ -194,7 +203,7 @@ OUNCE_INLINE void avgpool_s8_block(const window *w, const ounce_call *call, int6
         store_average(p, out + i * OUNCE_LANES, (v16i)acc[i], by, p->channels - first - i * OUNCE_LANES);
     }
 }
-POOL_FAMILY(avgpool_s8, 64)
+POOL_FAMILY(avgpool_s8, 64, no_lines)
 
 #undef MOST_IN_INT16
 #undef POOL_FAMILY

@@ -1,4 +1,5 @@
-// Quantise and dequantise; compiled once for each instruction set. A unit is a chunk of elements.
+// Quantise and dequantise; compiled once for each instruction set. A unit is a chunk of elements. The including file may
+// have defined QUANTIZE_VECTORS.
 
 OUNCE_INLINE int8_t quantize_one(float x, float scale, int32_t zero) {
     float v = x / scale;
@@ -16,7 +17,11 @@ void OUNCE_NAME(quantize)(const ounce_call *call, int64_t begin, int64_t end) {
     if (p->channels <= 1) {
         const float scale = scales[0];
         const int32_t zero = zeros[0];
-        for (int64_t i = first; i < last; i++) out[i] = quantize_one(in[i], scale, zero);
+        int64_t i = first;
+#ifdef QUANTIZE_VECTORS
+        i += quantize_vectors(out + i, in + i, last - i, scale, zero);
+#endif
+        for (; i < last; i++) out[i] = quantize_one(in[i], scale, zero);
         return;
     }
     for (int64_t i = first; i < last;) {

@@ -2,9 +2,13 @@
 #include "../math/polynomials.h"
 #include "recurrent.h"
 
+#ifndef RECURRENT_ACCUMULATORS
+#define RECURRENT_ACCUMULATORS 8
+#endif
+
 // Adds to `count` panels of sums the products of x [length] and the panels' weights, one chain for each sum.
 OUNCE_INLINE void recurrent_sums(const float *x, int64_t length, const float *w, float *sums, const int count) {
-    v16f acc[8];
+    v16f acc[RECURRENT_ACCUMULATORS];
     OUNCE_UNROLL for (int n = 0; n < count; n++) acc[n] = LOAD(v16f, sums + n * OUNCE_LANES);
     for (int64_t k = 0; k < length; k++) {
         const v16f v = splat(x[k]);
@@ -21,8 +25,8 @@ OUNCE_INLINE void recurrent_sums(const float *x, int64_t length, const float *w,
 static __attribute__((noinline)) void recurrent_panels(const float *x, int64_t length, const float *w, float *sums,
                                                        int64_t panels) {
     int64_t n = 0;
-    for (; n + 8 <= panels; n += 8) {
-        recurrent_sums(x, length, w + n * length * OUNCE_LANES, sums + n * OUNCE_LANES, 8);
+    for (; n + RECURRENT_ACCUMULATORS <= panels; n += RECURRENT_ACCUMULATORS) {
+        recurrent_sums(x, length, w + n * length * OUNCE_LANES, sums + n * OUNCE_LANES, RECURRENT_ACCUMULATORS);
     }
     for (; n + 2 <= panels; n += 2) {
         recurrent_sums(x, length, w + n * length * OUNCE_LANES, sums + n * OUNCE_LANES, 2);
@@ -35,18 +39,20 @@ static __attribute__((noinline)) void recurrent_inputs_of(const float *const *x,
                                                           const float *start, const float *w, float *sums, int64_t rows) {
     for (int64_t panel = 0; panel < rows / OUNCE_LANES; panel++, w += width * OUNCE_LANES) {
         const v16f first = LOAD(v16f, start + panel * OUNCE_LANES);
-        v16f acc[RECURRENT_STEPS];
-        OUNCE_UNROLL for (int m = 0; m < RECURRENT_STEPS; m++) acc[m] = first;
-        for (int64_t k = 0; k < width; k++) {
-            const v16f weights = LOAD(v16f, w + k * OUNCE_LANES);
-            OUNCE_UNROLL for (int m = 0; m < RECURRENT_STEPS; m++) {
-                acc[m] = __builtin_elementwise_fma(splat(x[m][k]), weights, acc[m]);
+        for (int64_t from = 0; from < steps; from += RECURRENT_ACCUMULATORS) {
+            v16f acc[RECURRENT_ACCUMULATORS];
+            OUNCE_UNROLL for (int m = 0; m < RECURRENT_ACCUMULATORS; m++) acc[m] = first;
+            for (int64_t k = 0; k < width; k++) {
+                const v16f weights = LOAD(v16f, w + k * OUNCE_LANES);
+                OUNCE_UNROLL for (int m = 0; m < RECURRENT_ACCUMULATORS; m++) {
+                    acc[m] = __builtin_elementwise_fma(splat(x[from + m][k]), weights, acc[m]);
+                }
             }
-        }
-        OUNCE_UNROLL for (int m = 0; m < RECURRENT_STEPS; m++) {
-            if (m >= steps) break;
-            const v16f sum = acc[m];
-            memcpy(sums + m * rows + panel * OUNCE_LANES, &sum, sizeof sum);
+            OUNCE_UNROLL for (int m = 0; m < RECURRENT_ACCUMULATORS; m++) {
+                if (from + m >= steps) break;
+                const v16f sum = acc[m];
+                memcpy(sums + (from + m) * rows + panel * OUNCE_LANES, &sum, sizeof sum);
+            }
         }
     }
 }

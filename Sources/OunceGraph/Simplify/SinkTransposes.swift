@@ -34,6 +34,9 @@ struct SinkTransposes: Rule {
             op = .pad(before: inverse.map { before[$0] }, after: inverse.map { after[$0] }, value: value)
         case .slice(let ranges): op = .slice(inverse.map { ranges[$0] })
         case .concat(let axis): op = .concat(axis: original(axis))
+        case .resample(let axis): op = .resample(axis: original(axis))
+        case .gather(.slices(let axis)) where sweep.input(node, 1)?.shape.rank == 1:
+            op = .gather(.slices(axis: original(axis)))
         case .softmax(let axis):
             // The last axis is the one that kernels are fast on.
             guard original(axis) == rank - 1 || (axis != rank - 1 && axis != -1) else { return nil }

@@ -51,13 +51,15 @@ struct Lowering {
             bufferOf[input] = index
             inputBuffers.append(index)
         }
-        let attentions = graph.attentions()
-        let absorbed = layers.union(attentions.values.flatMap(\.absorbed))
+        let (attentions, resizes) = (graph.attentions(), graph.resizes())
+        let absorbed = layers.union(attentions.values.flatMap(\.absorbed) + resizes.values.flatMap(\.absorbed))
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
                 if let pieces = attentions[index] {
                     try lowerAttention(node, pieces)
+                } else if let pieces = resizes[index] {
+                    try lowerResize(node, pieces)
                 } else if let residual = residualLayers[index] {
                     try lowerResidualLayer(residual)
                 } else {
