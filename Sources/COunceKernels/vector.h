@@ -13,6 +13,7 @@ typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef int8_t v16b __attribute__((vector_size(16)));
+typedef int16_t v16s __attribute__((vector_size(32)));
 
 #define OUNCE_UNROLL _Pragma("clang loop unroll(full)")
 #define LOAD(type, pointer)                                  \
@@ -51,10 +52,9 @@ OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_
     }
 }
 
-// The requantisation rule on sixteen accumulators.
-OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
+// Sixteen ounce_round.
+OUNCE_INLINE void store_rounded(int8_t *out, v16f v, ounce_range r, int64_t count) {
     const v16f lo = splat(r.lo), hi = splat(r.hi);
-    v16f v = __builtin_convertvector(acc, v16f) * scale;
     v = SELECT(v16f, v > lo, v, lo);
     v = SELECT(v16f, v < hi, v, hi);
     const v16u rounded = (v16u)(v + 12582912.0f) - 0x4B400000u + (uint32_t)r.zero;
@@ -64,6 +64,11 @@ OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_ran
     } else {
         store_some(out, &q, 1, count);
     }
+}
+
+// The requantisation rule on sixteen accumulators.
+OUNCE_INLINE void store_requantised(int8_t *out, v16i acc, v16f scale, ounce_range r, int64_t count) {
+    store_rounded(out, __builtin_convertvector(acc, v16f) * scale, r, count);
 }
 
 #endif

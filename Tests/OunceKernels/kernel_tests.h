@@ -21,6 +21,8 @@ typedef struct {
         ounce_layernorm_params layernorm;
         ounce_attention_params attention;
         ounce_recurrent_params recurrent;
+        ounce_matmul_s8_params matmul_s8;
+        ounce_attention_s8_params attention_s8;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;

@@ -17,9 +17,14 @@ struct ActivationGrids {
         let graph = plan.graph
         dtype = recipe.activations == .int16 ? .int16 : .int8
         signs = signed.signs.union(signed.clamped)
-        for index in plan.nodes.sorted() {
+        let scores = Set(plan.attentions.values.map(\.scoreNode))
+        for index in plan.nodes.sorted() where !scores.contains(index) {
             let node = graph.nodes[index]
             guard let output = node.outputs.first else { continue }
+            if plan.attentions[index] != nil {
+                if plan.int8Values.contains(output) { round(output, recipe, statistics) }
+                continue
+            }
             let hasOneValue = QuantizePlan.isLayer(node) || signed.thresholds[output] != nil
             let inputs = hasOneValue ? Array(node.inputs.prefix(1)) : node.inputs
             for case let id? in inputs where grids[id] == nil { round(id, recipe, statistics) }

@@ -48,12 +48,16 @@ struct Lowering {
             inputBuffers.append(index)
         }
         let attentions = graph.attentions()
-        let absorbed = Set(attentions.values.flatMap(\.absorbed))
+        let integerAttentions = integerAttentions()
+        let absorbed = Set(
+            attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed))
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
                 if let pieces = attentions[index] {
                     try lowerAttention(node, pieces)
+                } else if let pieces = integerAttentions[index] {
+                    try lowerIntegerAttention(node, pieces)
                 } else {
                     try lower(node)
                 }
@@ -201,6 +205,7 @@ struct Lowering {
         case .dequantize where unreadDequantizations.contains(node.outputs[0]): break
         case .dequantize: try lowerDequantize(node)
         case .quantizeAs: try lowerQuantizeAs(node)
+        case .matMul where multipliesIntegers(node): try lowerIntegerMatMul(node)
         case .matMul: try lowerMatMul(node)
         case .recurrent(let layer): try lowerRecurrent(node, layer)
         case .batchNormalization:
