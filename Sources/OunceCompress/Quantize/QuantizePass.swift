@@ -115,6 +115,8 @@ package struct QuantizePass {
                 try builder.addAttentionWeights(node)
             } else if plan.attentions[index] != nil {
                 try builder.addAttention(node, isInteger: plan.int8Values.contains(node.outputs[0]))
+            } else if plan.nodes.contains(index), let scaling = plan.scaling(node) {
+                try builder.addScaling(node, by: scaling.number)
             } else if plan.nodes.contains(index) {
                 try builder.addQuantized(node, index)
             } else {

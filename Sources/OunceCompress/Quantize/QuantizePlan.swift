@@ -55,9 +55,8 @@ struct QuantizePlan {
                 // Signs of what is float are taken of its int8 form.
                 if let x = node.inputs.first ?? nil, !int8Values.contains(x) { watched.insert(x) }
                 watched.insert(output)
-            case .pool(let pool) where pool.kind == .max: break
-            case .reshape, .transpose, .slice, .pad: break
-            default: watched.insert(output)
+            default:
+                if gridFactor(node) == nil { watched.insert(output) }
             }
             // Channel means of the inputs of layers are what bias correction needs.
             if Self.isLayer(node), let x = node.inputs.first ?? nil { watched.insert(x) }
@@ -78,6 +77,21 @@ struct QuantizePlan {
         case .pool(let pool): pool.kind == .max
         default: false
         }
+    }
+
+    /// Where the output's grid follows from the input's: what its scale is multiplied with, the zero point staying.
+    func gridFactor(_ node: Node) -> Float? {
+        Self.keepsGrid(node.op) ? 1 : scaling(node)?.factor
+    }
+
+    /// A product with a positive number, or a quotient: the same integers on another grid.
+    func scaling(_ node: Node) -> (factor: Float, number: Float)? {
+        guard case .binary(let op, .none) = node.op, op == .multiply || op == .divide, node.inputs.count == 2,
+            let x = node.inputs[0], let id = node.inputs[1], graph[x].shape.rank >= graph[id].shape.rank,
+            let numbers = graph[id].constant?.elements(Float.self), numbers.count == 1
+        else { return nil }
+        let factor = op == .multiply ? numbers[0] : 1 / numbers[0]
+        return numbers[0] > 0x1p-20 && numbers[0] < 0x1p20 ? (factor, numbers[0]) : nil
     }
 
     private func multipliesIntegers(_ pieces: AttentionPieces, _ node: Node, _ recipe: Quantization) -> Bool {
@@ -123,6 +137,7 @@ struct QuantizePlan {
                 && Set(axes.compactMap { graph[x].shape.normalized(axis: $0) }) == spatial
         case .binary(.subtract, .none) where signed.thresholds[node.outputs[0]] != nil:
             return true
+        case .binary where scaling(node) != nil: return recipe.activations == .int8 && int8Values.contains(x)
         case .binary(let op, _):
             return available && (op == .add || op == .subtract) && graph[inputs[0]].shape == graph[inputs[1]].shape
         default: return false

@@ -158,6 +158,18 @@ struct QuantizedGraphBuilder {
         integers[output] = try append(op, inputs, name: node.name, output: name, encoding: .affine(grids[output]))
     }
 
+    /// A product with a number, or a quotient: the number is 1 on its own grid, so the integers stay as they are.
+    mutating func addScaling(_ node: Node, by number: Float) throws(CompressError) {
+        guard let x = node.inputs[0] else { throw CompressError(.recipe, "\(node.name) has no input") }
+        let one = result.addConstant(
+            Tensor([Int8(1)], shape: []) ?? Tensor([Int8(1)]), name: "\(node.name)/number",
+            encoding: .affine(AffineQuantization(scale: number, zeroPoint: 0)))
+        let output = node.outputs[0]
+        integers[output] = try append(
+            node.op, [try integer(x), one], name: node.name, output: source[output].name,
+            encoding: .affine(grids[output]))
+    }
+
     // MARK: Attention on integers (see AttentionWeights)
 
     /// `q · k` as float sums of integers.

@@ -60,8 +60,7 @@ extension Graph {
                 let k = nodes[first].inputs.last ?? nil,
                 let output = product.outputs.first, let sum = nodes[first].outputs.first,
                 self[output].shape.dims.dropLast(2) == scores.dims.dropLast(2),
-                scores.elementCount ?? 0 > 0, self[output].shape.elementCount ?? 0 > 0,
-                self[q].shape.elementCount ?? 0 > 0,
+                [scores, self[output].shape, self[q].shape].allSatisfy({ !$0.dims.contains(0) }),
                 ([q, k, v, weights, logits, output, sum] + (mask.map { [$0] } ?? [])).allSatisfy(isReal)
             else { continue }
             found[last] = AttentionPieces(
