@@ -8,7 +8,7 @@ extension Lowering {
 
     /// The bits of a product whose operands are int8 are those of its integers; one of dequantised numbers is float.
     func multipliesIntegers(_ node: Node) -> Bool {
-        guard node.inputs.count == 2, let a = node.inputs[0], let b = node.inputs[1], let output = node.outputs.first,
+        guard node.inputs.count > 1, let a = node.inputs[0], let b = node.inputs[1], let output = node.outputs.first,
             [a, b].allSatisfy({ isQuantized($0) && graph[$0].encoding.affine?.isPerTensor == true }),
             isQuantized(output) || (graph[output].dtype == .float32 && graph[output].encoding == .plain)
         else { return false }
