@@ -80,14 +80,15 @@ import Testing
         #expect(worst < 0.05 * (signal / Double(float.count)).squareRoot(), "\(worst)")
     }
 
-    /// Attention is left in float where the recipe leaves one of its products, or products at all, out.
+    /// Attention is left in float where the recipe leaves one of its products, or products at all, out, and where grids are to
+    /// have no zero points.
     @Test func mayBeLeftOut() throws {
         let graph = try network(isScaled: false, isMasked: false)
         let samples = Samples.floats([24, 12, 16], seed: 12)
         for recipe in [
             Quantization(keepFloat: [GlobPattern("scores")], minInputSQNR: 0),
             Quantization(keepFloat: [GlobPattern("sum")], minInputSQNR: 0),
-            Quantization(kinds: [.fullyConnected], minInputSQNR: 0),
+            Quantization(kinds: [.fullyConnected], minInputSQNR: 0), Quantization(minInputSQNR: 0, symmetric: true),
         ] {
             let made = try quantized(graph, recipe, samples)
             let kernels = try kernels(made, samples)

@@ -88,13 +88,30 @@ import Testing
         var inputs: [Tensor]
     }
 
-    private func heads(_ mask: AttentionTests.Mask, isReal: Bool, _ maker: inout RandomGraph) throws -> Heads {
+    /// - Parameter isPlain: heads apart and nothing scaled.
+    private func heads(
+        _ mask: AttentionTests.Mask, isReal: Bool, isPlain: Bool = false, _ maker: inout RandomGraph
+    ) throws -> Heads {
         let (batch, heads) = (maker.random.int(1...2), maker.random.int(1...3))
         let (queries, keys) = (maker.random.int(1...50), maker.random.int(1...40))
         let (width, values) = (maker.random.int(1...20), maker.random.int(1...40))
-        let q = maker.input([batch, heads, queries, width], .int8)
+        let order = [0, 2, 1, 3]
+        /// Heads beside each other, as layers give them, or moved already.
+        func matrices(_ rows: Int, _ columns: Int) throws -> ValueID {
+            guard !isPlain, maker.chance(0.5) else { return maker.input([batch, heads, rows, columns], .int8) }
+            let x = maker.input([batch, rows, heads, columns], .int8)
+            return try maker.node(.transpose(order), [x], encoding: maker.graph[x].encoding)
+        }
+        var q = try matrices(queries, width)
+        if !isPlain, maker.chance(0.5), let grid = maker.graph[q].encoding.affine {
+            let number = maker.graph.addConstant(
+                Tensor([Int8(1)]), name: "number", encoding: .affine(AffineQuantization(scale: 0.35, zeroPoint: 0)))
+            q = try maker.node(
+                .binary(.multiply, .none), [q, number],
+                encoding: .affine(AffineQuantization(scale: grid.scale * 0.35, zeroPoint: grid.zeroPoint)))
+        }
         let k = maker.input([maker.chance(0.5) ? batch : 1, heads, width, keys], .int8)
-        let v = maker.input([batch, heads, keys, values], .int8)
+        let v = try matrices(keys, values)
         let product = try maker.node(.matMul, [q, k])
         var scores = product
         let shape: Shape? =
@@ -117,6 +134,9 @@ import Testing
         var output = try maker.node(
             .binary(.divide, .none), [try maker.node(.matMul, [weights, v]), total])
         if !isReal { output = try maker.node(.quantize, [output], encoding: .affine(maker.grid())) }
+        if !isPlain, maker.chance(0.5) {
+            output = try maker.node(.transpose(order), [output], encoding: maker.graph[output].encoding)
+        }
         let graph = try maker.finish(output)
         var apart = graph
         apart.outputs.append(product)
@@ -166,7 +186,7 @@ import Testing
     @Test func attentionIsNear() throws {
         for seed in UInt64(20)..<26 {
             var maker = RandomGraph(seed: seed)
-            let made = try heads(.none, isReal: true, &maker)
+            let made = try heads(.none, isReal: true, isPlain: true, &maker)
             let graph = made.graph
             let shapes = graph.inputs.map { graph[$0].shape }
             let (q, k, v) = (made.inputs[0], made.inputs[1], made.inputs[2])

@@ -27,7 +27,8 @@ struct QuantizePlan {
     init(_ graph: Graph, _ recipe: Quantization, float: Set<Int> = []) {
         self.graph = graph
         signed = SignedValues(graph)
-        let found = recipe.activations == .int8 ? graph.attentions() : [:]
+        // The grid of attention's weights has a zero point.
+        let found = recipe.activations == .int8 && !recipe.symmetric ? graph.attentions() : [:]
         let consumers = graph.consumers()
         for (index, node) in graph.nodes.enumerated() where !float.contains(index) {
             if let pieces = found[index], multipliesIntegers(pieces, node, recipe) {

@@ -89,7 +89,7 @@ extension Lowering {
             guard isQuantized(b) else {
                 throw RuntimeError(.unsupported, "this operator on int8 values without scales")
             }
-            if keepsIntegers(node, op, activation) {
+            if keepsIntegers(node) {
                 try alias(output, to: a)
             } else if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
                 try emitAdd(node, a, b, subtract: op == .subtract, activation)
@@ -109,8 +109,9 @@ extension Lowering {
 
     /// A product with a number, or a quotient, whose grid is the first operand's times that number: rounding gives back the
     /// integers that it is made of.
-    private func keepsIntegers(_ node: Node, _ op: BinaryOperator, _ activation: Activation) -> Bool {
-        guard activation == .none, op == .multiply || op == .divide, let a = node.inputs[0], let b = node.inputs[1],
+    func keepsIntegers(_ node: Node) -> Bool {
+        guard case .binary(let op, .none) = node.op, op == .multiply || op == .divide, node.inputs.count > 1,
+            let a = node.inputs[0], let b = node.inputs[1], isQuantized(a), isQuantized(node.outputs[0]),
             let x = graph[a].encoding.affine, let y = graph[node.outputs[0]].encoding.affine,
             let number = graph[b].encoding.affine, [x, y, number].allSatisfy(\.isPerTensor),
             x.zeroPoint == y.zeroPoint, let stored = graph[b].constant?.elements(Int8.self), stored.count == 1,

@@ -3,15 +3,37 @@ import OunceGraph
 
 /// The pieces of attention on int8 numbers that run as one step; see `AttentionWeights`.
 struct IntegerAttentionPieces {
-    let q: ValueID
+    let q: MatrixView
     /// Keys as columns.
-    let k: ValueID
-    let v: ValueID
+    let k: MatrixView
+    let v: MatrixView
     /// Of a shape that spreads over the scores.
     let mask: ValueID?
     let scores: Shape
+    /// Where the last node's output holds the results.
+    let output: MatrixView
     /// The nodes that the step of the last one stands for.
     let absorbed: [Int]
+}
+
+/// Matrices with leading axes whose rows lie within another value, as before or after a transposition.
+struct MatrixView {
+    /// The value whose bytes they are, and the one whose grid they are on.
+    let (value, gridded): (ValueID, ValueID)
+    /// Of the matrices.
+    let shape: Shape
+    /// Elements between neighbours along each axis; 1 for the last.
+    let strides: [Int]
+
+    var row: Int { strides[strides.count - 2] }
+
+    /// Steps from matrix to matrix where leading axes spread over `batch`.
+    func matrixStrides(batch: Shape) -> [Int] {
+        let missing = batch.rank - (shape.rank - 2)
+        return batch.dims.indices.map { axis in
+            axis < missing || shape[axis - missing] == 1 ? 0 : strides[axis - missing]
+        }
+    }
 }
 
 extension Lowering {
@@ -27,6 +49,29 @@ extension Lowering {
         }
         func isLast(_ axes: [Int], _ id: ValueID) -> Bool {
             axes.count == 1 && graph[id].shape.normalized(axis: axes[0]) == graph[id].shape.rank - 1
+        }
+        /// The permutation of a node that only moves rows.
+        func rowMove(_ index: Int) -> [Int]? {
+            guard case .transpose(let axes) = graph.nodes[index].op, axes.last == axes.count - 1, axes.count > 1,
+                let x = graph.nodes[index].inputs[0], let y = graph.nodes[index].outputs.first,
+                graph[x].encoding == graph[y].encoding
+            else { return nil }
+            return axes
+        }
+        /// Reads what a transposition would move where it lies, whatever number it was multiplied with; and these nodes.
+        func reading(_ id: ValueID) -> (view: MatrixView, skipped: [Int]) {
+            var (value, skipped) = (id, [Int]())
+            if let scaling = maker(id), keepsIntegers(graph.nodes[scaling]), let x = graph.nodes[scaling].inputs[0] {
+                (value, skipped) = (x, [scaling])
+            }
+            let shape = graph[id].shape
+            guard let move = maker(value), let axes = rowMove(move), let x = graph.nodes[move].inputs[0] else {
+                return (MatrixView(value: value, gridded: id, shape: shape, strides: shape.strides), skipped)
+            }
+            let strides = graph[x].shape.strides
+            return (
+                MatrixView(value: x, gridded: id, shape: shape, strides: axes.map { strides[$0] }), skipped + [move]
+            )
         }
         func inputs(_ index: Int) -> [ValueID] { graph.nodes[index].inputs.compactMap { $0 } }
 
@@ -72,43 +117,62 @@ extension Lowering {
                 (inputs(first) + [v, output, sum]).allSatisfy({ elementCount($0) > 0 })
             else { continue }
             var last = division
-            if !kept.contains(output), let readers = consumers[output], readers.count == 1,
-                graph.nodes[readers[0]].op == .quantize, isQuantized(graph.nodes[readers[0]].outputs[0]),
-                graph[graph.nodes[readers[0]].outputs[0]].encoding.affine?.isPerTensor == true
-            {
-                last = readers[0]
-                absorbed.append(division)
+            /// The one node that reads what the step gives so far.
+            func reader() -> Int? {
+                let id = graph.nodes[last].outputs[0]
+                guard !kept.contains(id), let readers = consumers[id], readers.count == 1 else { return nil }
+                return readers[0]
             }
+            if let next = reader(), graph.nodes[next].op == .quantize, isQuantized(graph.nodes[next].outputs[0]),
+                graph[graph.nodes[next].outputs[0]].encoding.affine?.isPerTensor == true
+            {
+                absorbed.append(last)
+                last = next
+            }
+            let shape = graph[output].shape
+            var strides = shape.strides
+            if let next = reader(), let axes = rowMove(next) {
+                absorbed.append(last)
+                last = next
+                let moved = graph[graph.nodes[next].outputs[0]].shape.strides
+                for (place, axis) in axes.enumerated() { strides[axis] = moved[place] }
+            }
+            let result = graph.nodes[last].outputs[0]
+            let views = [inputs(first)[0], inputs(first)[1], v].map(reading)
+            absorbed += views.flatMap(\.skipped)
             found[last] = IntegerAttentionPieces(
-                q: inputs(first)[0], k: inputs(first)[1], v: v, mask: mask, scores: graph[sum].shape,
+                q: views[0].view, k: views[1].view, v: views[2].view, mask: mask, scores: graph[sum].shape,
+                output: MatrixView(value: result, gridded: result, shape: shape, strides: strides),
                 absorbed: absorbed)
         }
         return found
     }
 
     mutating func lowerIntegerAttention(_ node: Node, _ pieces: IntegerAttentionPieces) throws(RuntimeError) {
-        let output = node.outputs[0]
-        for id in [pieces.q, pieces.k, pieces.v, output] + (pieces.mask.map { [$0] } ?? []) { try checkExtents(id) }
+        let (output, views) = (node.outputs[0], [pieces.q, pieces.k, pieces.v])
+        for id in views.map(\.value) + [output] + (pieces.mask.map { [$0] } ?? []) { try checkExtents(id) }
         let scores = pieces.scores
         let (m, n) = (scores[scores.rank - 2], scores[scores.rank - 1])
-        let (k, v) = (graph[pieces.q].shape.dims.last ?? 1, graph[output].shape.dims.last ?? 1)
+        let (k, v) = (pieces.q.shape.dims.last ?? 1, pieces.output.shape.dims.last ?? 1)
         let batch = Shape(Array(scores.dims.dropLast(2)))
-        var strides = [pieces.q, pieces.k, pieces.v].map { matrixStrides(graph[$0].shape, batch: batch) }
         let mask = pieces.mask.map { Self.broadcastStrides(graph[$0].shape, to: scores) } ?? scores.dims.map { _ in 0 }
-        strides.append(Array(mask.dropLast(2)))
-        strides.append(matrixStrides(graph[output].shape, batch: batch))
-        let offsets = Tensor(Self.offsets(batch, strides))
-        let (q, keys, values) = (try grid(graph[pieces.q]), try grid(graph[pieces.k]), try grid(graph[pieces.v]))
+        let offsets = Tensor(
+            Self.offsets(
+                batch,
+                views.map { $0.matrixStrides(batch: batch) }
+                    + [Array(mask.dropLast(2)), pieces.output.matrixStrides(batch: batch)]))
+        let grids = try views.map { (view) throws(RuntimeError) in try grid(graph[view.gridded]) }
         var parameters = ounce_attention_s8_params()
         parameters.batch = Int64(batch.dims.reduce(1, *))
         (parameters.m, parameters.n, parameters.k, parameters.v) = (Int64(m), Int64(n), Int64(k), Int64(v))
-        (parameters.q_row, parameters.k_row) = (Int64(k), Int64(n))
-        (parameters.v_row, parameters.out_row) = (Int64(v), Int64(v))
+        (parameters.q_row, parameters.k_row) = (Int64(pieces.q.row), Int64(pieces.k.row))
+        (parameters.v_row, parameters.out_row) = (Int64(pieces.v.row), Int64(pieces.output.row))
         (parameters.mask_row, parameters.mask_column) = (Int64(mask[mask.count - 2]), Int64(mask[mask.count - 1]))
         parameters.offsets = offsets.bytes.baseAddress?.assumingMemoryBound(to: Int64.self)
-        (parameters.q_zero, parameters.k_zero, parameters.v_zero) = (q.zeroPoint, keys.zeroPoint, values.zeroPoint)
-        parameters.score_scale = try factor(Double(q.scale) * Double(keys.scale))
-        parameters.value_scale = try factor(Double(AttentionWeights.grid.scale) * Double(values.scale))
+        (parameters.q_zero, parameters.k_zero) = (grids[0].zeroPoint, grids[1].zeroPoint)
+        parameters.v_zero = grids[2].zeroPoint
+        parameters.score_scale = try factor(Double(grids[0].scale) * Double(grids[1].scale))
+        parameters.value_scale = try factor(Double(AttentionWeights.grid.scale) * Double(grids[2].scale))
         if isQuantized(output) {
             let result = try grid(graph[output])
             (parameters.out_scale, parameters.out_zero) = (result.scale, result.zeroPoint)
@@ -116,7 +180,7 @@ extension Lowering {
             (parameters.out_scale, parameters.real_out) = (1, 1)
         }
         let inputs: [Operand?] = [
-            try operand(pieces.q), try operand(pieces.k), try operand(pieces.v),
+            try operand(pieces.q.value), try operand(pieces.k.value), try operand(pieces.v.value),
             try pieces.mask.map { (id) throws(RuntimeError) in try operand(id) },
         ]
         let macs = (scores.elementCount ?? 0) * (k + v)
