@@ -254,7 +254,9 @@ package final class Model: Sendable {
         }
         var options = options
         if !state.plans.isEmpty { options.selection = options.selection.whileServing }
-        let plan = try Plan(graph: bound, isas: isas, options: options, weights: &state.weights)
+        let untuned = try Plan(graph: bound, isas: isas, options: options, weights: &state.weights)
+        let plan = ThreadTuner(options.selection, limit: untuned.threads).tuned(
+            untuned, memoryLeft: options.memoryLimit.map { $0 - state.memoryBytes })
         if state.plans.count >= Self.maximumPlans {
             let dropped = state.plans.removeFirst()
             state.sessionBytes -= dropped.idle.reduce(0) { $0 + $1.byteCount }

@@ -35,6 +35,7 @@ static void run_shape(const shape *sh, int is_float) {
                                               : (is_float ? OUNCE_CONV_F32 : OUNCE_CONV_S8);
     step *s = make_conv_step(family, p);
     set_weights(s, sh->kind);
+    s->p.conv.has_residual = 0;
     char *in = aligned(s->in_bytes[0] + OUNCE_SLACK), *out = aligned(s->out_bytes);
     memcpy(in, s->in[0], s->in_bytes[0]);
     const double operations = 2.0 * p.out_h * p.out_w * p.out_c * sh->k * sh->k * p.in_c / p.groups;

@@ -24,6 +24,14 @@ static int8_t round_to_int8(float v, int out_min, int out_max, int zero) {
 // The low 32 bits: what an accumulator that wraps around holds.
 static int32_t wrap(int64_t v) { return (int32_t)(uint32_t)(uint64_t)v; }
 
+// A floor of the exact quotient, in double.
+static int8_t add_s8(const ounce_add_s8_params *p, int a, int b) {
+    const double sum = (double)p->bias + (double)a * p->multiplier[0] + (double)b * p->multiplier[1];
+    double v = floor(sum / (double)(1LL << p->shift)) + p->out_zero;
+    v = v < p->out_min ? p->out_min : v;
+    return (int8_t)(v > p->out_max ? p->out_max : v);
+}
+
 static int conv(const step *s, void *out, int is_float) {
     const ounce_conv_params *p = &s->p.conv;
     const int gi = p->in_c / p->groups, go = p->out_c / p->groups;
@@ -62,6 +70,12 @@ static int conv(const step *s, void *out, int is_float) {
                     } else {
                         ((int8_t *)out)[o] =
                             round_to_int8((float)wrap(i) * s->weights.scale[n], p->out_min, p->out_max, p->out_zero);
+                    }
+                    if (p->has_residual && is_float) {
+                        const float sum = ((float *)out)[o] + ((const float *)s->in[1])[o];
+                        ((float *)out)[o] = clamp_float(sum, p->residual_min, p->residual_max);
+                    } else if (p->has_residual) {
+                        ((int8_t *)out)[o] = add_s8(&p->residual, ((int8_t *)out)[o], ((const int8_t *)s->in[1])[o]);
                     }
                 }
     return good;
@@ -380,13 +394,7 @@ int reference(const step *s, void *out) {
     case OUNCE_BINARY_F32: binary(s, out); return 1;
     case OUNCE_ADD_S8: {
         const ounce_add_s8_params *p = &s->p.add;
-        for (int64_t i = 0; i < p->count; i++) {
-            // A floor of the exact quotient, in double.
-            const double sum = (double)p->bias + (double)a[i] * p->multiplier[0] + (double)b[i] * p->multiplier[1];
-            double v = floor(sum / (double)(1LL << p->shift)) + p->out_zero;
-            v = v < p->out_min ? p->out_min : v;
-            q[i] = (int8_t)(v > p->out_max ? p->out_max : v);
-        }
+        for (int64_t i = 0; i < p->count; i++) q[i] = add_s8(p, a[i], b[i]);
         return 1;
     }
     case OUNCE_UNARY_F32:

@@ -44,6 +44,17 @@ static void random_encoding(int32_t *zero, int32_t *min, int32_t *max) {
     *max = random_int(0, 1) ? 127 : random_int(*min, 127);
 }
 
+static ounce_add_s8_params random_addition(int shift) {
+    ounce_add_s8_params p = {.shift = shift, .bias = 1 << (shift - 1)};
+    random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+    for (int k = 0; k < 2; k++) {
+        p.multiplier[k] = random_int(-(1 << 21), 1 << 21);
+        if (random_int(0, 3) == 0) p.multiplier[k] = 1 << random_int(0, 21);  // ties
+        p.bias -= p.multiplier[k] * random_int(-128, 127);
+    }
+    return p;
+}
+
 // Zeros of both signs; sums that pass through -0.
 static void shape_float_weights(float *w, size_t weights, float *bias, size_t channels, float *in, size_t inputs) {
     for (size_t i = 0; i < weights; i++) {
@@ -95,12 +106,21 @@ step *make_conv_step(ounce_family family, ounce_conv_params p) {
         p.min = random_int(0, 1) ? 0 : -INFINITY;
         p.max = random_int(0, 1) ? 6 : INFINITY;
     }
+    if ((family == OUNCE_CONV_F32 || family == OUNCE_CONV_S8) && random_int(0, 2) == 0) {
+        p.has_residual = 1;
+        p.residual = random_addition(random_int(18, 24));
+        p.residual_min = random_int(0, 1) ? 0 : -INFINITY;
+        p.residual_max = random_int(0, 1) ? 6 : INFINITY;
+        s->in_bytes[1] = s->out_bytes;
+        s->in[1] = element == 1 ? random_int8s(s->out_bytes, 0) : random_floats(s->out_bytes / 4, 2, random_int(0, 9) == 0);
+    }
     s->p.conv = p;
     if (element == 1 && random_int(0, 1)) set_weights(s, (weights_kind)random_int(1, WEIGHTS_KINDS - 1));
     snprintf(s->text, sizeof s->text,
-             "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d",
+             "batch %d, %d -> %d channels, out %dx%d, kernel %dx%d/%dx%d*%dx%d, groups %d, gaps %d, residual %d",
              p.batch, p.in_c, p.out_c, p.out_h, p.out_w, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.dilation_h,
-             p.dilation_w, p.groups, p.in_pixel != p.in_c || p.out_pixel != p.out_c);
+             p.dilation_w, p.groups, p.in_pixel != p.in_c || p.out_pixel != p.out_c,
+             p.has_residual);
     return s;
 }
 
@@ -430,16 +450,10 @@ step *make_step(ounce_family family) {
     case OUNCE_QUANTIZE:
     case OUNCE_DEQUANTIZE: make_quantize(s); break;
     case OUNCE_ADD_S8: {
-        ounce_add_s8_params p = {.count = (int64_t)count};
-        random_encoding(&p.out_zero, &p.out_min, &p.out_max);
-        p.shift = random_int(1, 30), p.bias = 1 << (p.shift - 1);
-        for (int k = 0; k < 2; k++) {
-            p.multiplier[k] = random_int(-(1 << 21), 1 << 21);
-            if (random_int(0, 3) == 0) p.multiplier[k] = 1 << random_int(0, 21);  // ties
-            p.bias -= p.multiplier[k] * random_int(-128, 127);
-            s->in[k] = random_int8s(count, 0), s->in_bytes[k] = count;
-        }
-        s->out_bytes = count, s->p.add = p;
+        s->p.add = random_addition(random_int(1, 30));
+        s->p.add.count = (int64_t)count;
+        for (int k = 0; k < 2; k++) s->in[k] = random_int8s(count, 0), s->in_bytes[k] = count;
+        s->out_bytes = count;
         break;
     }
     case OUNCE_UNARY_F32:

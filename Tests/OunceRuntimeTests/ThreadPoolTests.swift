@@ -59,4 +59,27 @@ import Testing
             #expect(flag.done.load(ordering: .sequentiallyConsistent) == 4)
         }
     }
+
+    /// Each thread begins with the share that is its own in every job, so that it finds there what it wrote before.
+    @Test func threadsBeginWithTheirShares() {
+        final class Order: Sendable { let parts = Mutex<[Int32: [Int32]]>([:]) }
+        for _ in 0..<50 {
+            let order = Order()
+            ThreadPool.shared.run(parts: 6, threads: 3, context: Unmanaged.passUnretained(order).toOpaque()) {
+                context, part, thread in
+                let order = Unmanaged<Order>.fromOpaque(context).takeUnretainedValue()
+                order.parts.withLock { $0[thread, default: []].append(part) }
+                let begin = ContinuousClock.now
+                while ContinuousClock.now - begin < .microseconds(100) {}
+            }
+            order.parts.withLock { parts in
+                #expect(parts[0]?.first == 0)
+                for (thread, done) in parts where done[0] < 2 * thread {
+                    // Only where others had done all of its share, and what follows.
+                    let others = Set(parts.filter { $0.key != thread }.values.joined())
+                    #expect((2 * thread..<6).allSatisfy { others.contains($0) }, "\(parts)")
+                }
+            }
+        }
+    }
 }

@@ -42,7 +42,8 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
 void OUNCE_NAME(conv_f32)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const conv_shape s = make_conv_shape(p);
-    tile_call t = {.panel_bytes = f32_panel_bytes(&s), .shape = &s, .p = p};
+    tile_call t = {.panel_bytes = f32_panel_bytes(&s), .shape = &s, .p = p,
+                   .residual = residual_offset(call)};
     tile_pixels pixels = {.count = 0};
     const float *x[TILE_PIXELS];
     float *out[TILE_PIXELS];

@@ -5,6 +5,7 @@
 TARGET("arch=+v")
 #include "../requantise_rvv.h"
 #include "channels.h"
+#include "residual.h"
 
 #define PIXELS 4
 typedef struct {
@@ -15,6 +16,39 @@ OUNCE_INLINE four make_four(const ounce_conv_params *p, int64_t unit) {
     four f;
     f.count = ounce_conv_offsets(p, unit * PIXELS, ounce_conv_pixel_count(p), PIXELS, f.in, f.out);
     return f;
+}
+
+// All channels of the unit's pixels.
+OUNCE_INLINE void residual_rvv_s8(const ounce_call *call, const four *f) {
+    const ounce_conv_params *p = call->params;
+    const ounce_add_s8_params a = p->residual;
+    const int32_t lo = a.out_min - a.out_zero, hi = a.out_max - a.out_zero;
+    for (int64_t m = 0; m < f->count; m++) {
+        int8_t *out = (int8_t *)call->out + f->out[m];
+        const int8_t *from = (const int8_t *)call->in[1] + f->out[m];
+        for (size_t left = (size_t)p->out_c, vl; left > 0; left -= vl, out += vl, from += vl) {
+            vl = __riscv_vsetvl_e32m4(left);
+            const vint32m4_t x = __riscv_vsext_vf4_i32m4(__riscv_vle8_v_i8m1(out, vl), vl);
+            const vint32m4_t y = __riscv_vsext_vf4_i32m4(__riscv_vle8_v_i8m1(from, vl), vl);
+            vint32m4_t v = __riscv_vadd_vx_i32m4(__riscv_vmul_vx_i32m4(x, a.multiplier[0], vl), a.bias, vl);
+            v = __riscv_vsra_vx_i32m4(__riscv_vmacc_vx_i32m4(v, a.multiplier[1], y, vl), (size_t)a.shift, vl);
+            v = __riscv_vmin_vx_i32m4(__riscv_vmax_vx_i32m4(v, lo, vl), hi, vl);
+            v = __riscv_vadd_vx_i32m4(v, a.out_zero, vl);
+            __riscv_vse8_v_i8m1(out, __riscv_vncvt_x_x_w_i8m1(__riscv_vncvt_x_x_w_i16m2(v, vl), vl), vl);
+        }
+    }
+}
+OUNCE_INLINE void residual_rvv_f32(const ounce_call *call, const four *f) {
+    const ounce_conv_params *p = call->params;
+    for (int64_t m = 0; m < f->count; m++) {
+        float *out = (float *)call->out + f->out[m];
+        const float *from = (const float *)call->in[1] + f->out[m];
+        for (size_t left = (size_t)p->out_c, vl; left > 0; left -= vl, out += vl, from += vl) {
+            vl = __riscv_vsetvl_e32m4(left);
+            const vfloat32m4_t x = __riscv_vle32_v_f32m4(out, vl), y = __riscv_vle32_v_f32m4(from, vl);
+            rvv_store_clamped(out, __riscv_vfadd_vv_f32m4(x, y, vl), p->residual_min, p->residual_max, vl);
+        }
+    }
 }
 
 // Runs BODY for each reduction index: `at` is its offset from a pixel's first input, `row` its weights.
@@ -74,6 +108,7 @@ void ounce_conv_s8_rvv(const ounce_call *call, int64_t begin, int64_t end) {
                 n += (int64_t)vl;
             }
         }
+        if (p->has_residual) residual_rvv_s8(call, &f);
     }
 }
 
@@ -117,6 +152,7 @@ void ounce_conv_f32_rvv(const ounce_call *call, int64_t begin, int64_t end) {
                 n += (int64_t)vl;
             }
         }
+        if (p->has_residual) residual_rvv_f32(call, &f);
     }
 }
 TARGET_END

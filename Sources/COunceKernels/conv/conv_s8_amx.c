@@ -6,7 +6,9 @@
 #include "amx.h"
 
 AMX_TARGET
+#define ADD_S8_AVX512
 #include "amx_shape.h"
+#include "residual.h"
 
 // The pixels of a tile: where the inputs of the first stand, how far apart they are, and where outputs go.
 typedef struct {
@@ -112,7 +114,7 @@ OUNCE_INLINE __m512i rounded(const int32_t *sums, __m512 scale, __m512 lo, __m51
 }
 
 // The requantisation rule; vector instructions round to nearest even.
-static void finish(const amx_done *done, const ounce_conv_params *p) {
+static void finish(const amx_done *done, const ounce_conv_params *p, intptr_t residual) {
     const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
     const __m512 lo = _mm512_set1_ps(range.lo), hi = _mm512_set1_ps(range.hi);
     const __m512i zero = _mm512_set1_epi32(range.zero);
@@ -134,11 +136,13 @@ static void finish(const amx_done *done, const ounce_conv_params *p) {
             }
         }
     }
+    if (p->has_residual) ADD_RESIDUAL(p, done->tile->out, done->channel, residual, done->tile->count, channels)
 }
 
 void ounce_conv_s8_amx(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const amx_shape s = make_amx_shape(p);
+    const intptr_t residual = residual_offset(call);
     amx_tile tiles[2] = {{.index = -1}, {.index = -1}};
     amx_done waiting[2];
     amx_config config = {.palette = 1};
@@ -158,14 +162,14 @@ void ounce_conv_s8_amx(const ounce_call *call, int64_t begin, int64_t end) {
         now->block = (const char *)call->packed + (size_t)block * s.block_bytes;
         now->channel = block * AMX_CHANNELS;
         multiply(&s, now->tile, now->block);
-        if (unit > begin) finish(&waiting[!(unit & 1)], p);
+        if (unit > begin) finish(&waiting[!(unit & 1)], p, residual);
         amx_store(0, &now->sums[0][0], sizeof now->sums[0]);
         amx_store(1, &now->sums[0][16], sizeof now->sums[0]);
         amx_store(2, &now->sums[16][0], sizeof now->sums[0]);
         amx_store(3, &now->sums[16][16], sizeof now->sums[0]);
     }
     amx_release();
-    if (end > begin) finish(&waiting[(end - 1) & 1], p);
+    if (end > begin) finish(&waiting[(end - 1) & 1], p, residual);
 }
 TARGET_END
 #endif

@@ -191,7 +191,14 @@ void OUNCE_NAME(conv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
         t.panel = (const char *)call->packed + (size_t)panel * t.panel_bytes;
         t.channels = p->out_c - panel * OUNCE_LANES;
         arm_pixels(&t, call->in[0], (int8_t *)call->out + panel * OUNCE_LANES, &steps, &at);
-        arm_unit(&t);
+        if (p->has_residual) {
+            const arm_tile done = t;
+            arm_unit(&t);
+            ADD_RESIDUAL(p, done.out, 0, residual_offset(call), done.count,
+                         ounce_min64(done.channels, done.panels * OUNCE_LANES))
+        } else {
+            arm_unit(&t);
+        }
         unit = until;
     }
 }

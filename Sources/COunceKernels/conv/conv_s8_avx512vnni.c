@@ -4,6 +4,7 @@
 #include "../target.h"
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#define ADD_S8_AVX512
 #include "requantise_avx512.h"
 #include "walk.h"
 

@@ -1,6 +1,7 @@
 // Int8 convolution with 256-bit vectors, a panel being two of them; compiled once for each instruction set. The including
 // file defines PER_WORD (elements of four bytes), constant() and with it inputs() (the same four bytes for each lane), dot(),
 // and may define WALK_GATHERED (walk_body.h).
+#define ADD_S8_AVX2
 #include "requantise_avx2.h"
 #include "walk.h"
 

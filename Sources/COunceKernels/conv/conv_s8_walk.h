@@ -2,7 +2,8 @@
 void OUNCE_NAME(conv_s8)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const conv_shape s = make_conv_shape(p);
-    tile_call t = {.panel_bytes = TILE_PANEL_BYTES(&s), .shape = &s, .p = p};
+    tile_call t = {.panel_bytes = TILE_PANEL_BYTES(&s), .shape = &s, .p = p,
+                   .residual = residual_offset(call)};
     tile_pixels pixels = {.count = 0};
     const int8_t *x[TILE_PIXELS];
     int8_t *out[TILE_PIXELS];

@@ -1,6 +1,7 @@
 // Convolution and depthwise convolution in portable C: any groups, strides and dilations. A unit is one output pixel.
 #include "../kernels.h"
 #include "pixels.h"
+#include "residual.h"
 
 // Packed: for each output channel its start value (bias), for int8 then its scale; then the weights as they come.
 typedef struct {
@@ -48,6 +49,7 @@ static void conv_f32(const ounce_call *call, int64_t begin, int64_t end) {
                 }
             }
             out[n] = ounce_clamp(acc, p->min, p->max);
+            if (p->has_residual) out[n] = residual_one_f32(p, out[n], *RESIDUAL(out + n, residual_offset(call)));
         }
     }
 }
@@ -99,7 +101,9 @@ OUNCE_INLINE void conv_s8(const ounce_call *call, int64_t begin, int64_t end, co
             if (is_float) {
                 ((float *)call->out)[out_offset + n] = ounce_clamp((float)(int32_t)acc * scale[n], p->min, p->max);
             } else {
-                ((int8_t *)call->out)[out_offset + n] = ounce_requantise((int32_t)acc, scale[n], range);
+                int8_t *out = (int8_t *)call->out + out_offset + n;
+                *out = ounce_requantise((int32_t)acc, scale[n], range);
+                if (p->has_residual) *out = add_one_s8(&p->residual, *out, *RESIDUAL(out, residual_offset(call)));
             }
         }
     }

@@ -5,8 +5,8 @@
 #define OUNCE_TILE_H
 
 #include "../kernels.h"
-#include "../vector.h"
 #include "pixels.h"
+#include "residual.h"
 
 #define TILE_PIXELS 12
 #define TILE_PANELS 4

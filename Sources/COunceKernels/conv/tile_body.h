@@ -13,6 +13,7 @@ typedef struct {
     size_t panel_bytes;
     const conv_shape *shape;
     const ounce_conv_params *p;
+    intptr_t residual;  // residual_offset()
 } tile_call;
 
 OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels);
@@ -29,6 +30,10 @@ static void tile_dispatch(const tile_call *t, int64_t panels) {
 #undef TILE_CALL
 }
 
+static __attribute__((noinline)) void add_residual(const tile_call *t, int64_t channels) {
+    ADD_RESIDUAL(t->p, t->out, 0, t->residual, t->count, channels)
+}
+
 OUNCE_INLINE void tile_panels(tile_call *t, const TILE_INPUT *const *x, TILE_OUTPUT *const *out, int64_t count,
                               int64_t first, int64_t panels, const char *packed) {
     const int64_t rows = panels > 2 ? TILE_WIDE : TILE_NARROW;
@@ -42,6 +47,7 @@ OUNCE_INLINE void tile_panels(tile_call *t, const TILE_INPUT *const *x, TILE_OUT
             t->out[i] = out[pixel] + first * OUNCE_LANES;
         }
         tile_dispatch(t, panels);
+        if (t->p->has_residual) add_residual(t, ounce_min64(t->channels, panels * OUNCE_LANES));
     }
 }
 

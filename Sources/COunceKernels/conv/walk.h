@@ -6,7 +6,7 @@
 #define OUNCE_WALK_H
 
 #include "../kernels.h"
-#include "../vector.h"
+#include "residual.h"
 
 // The tiles that an instruction set's registers hold: pixels by one panel, and by a block of `block` panels. A block for a
 // single pixel (fully connected layers, batch 1) has `single` panels.

@@ -23,6 +23,7 @@ typedef struct {
     const char *soon;               // a panel that later tiles will want, else this one
     const conv_walk *walk;
     const ounce_conv_params *p;
+    intptr_t residual;              // residual_offset()
 } tile_call;
 typedef void (*tile_function)(const tile_call *t);
 
@@ -109,6 +110,12 @@ OUNCE_INLINE int64_t take_pixels(pixel_cursor *c, const conv_walk *w, int64_t ti
     return count;
 }
 
+// The first output channel of `block`, or how many there are.
+OUNCE_INLINE int64_t block_channel(const conv_walk *w, const ounce_conv_params *p, int64_t block) {
+    return block == w->blocks * p->groups ? p->out_c
+                                          : block / w->blocks * w->group_out + block % w->blocks * w->block * OUNCE_LANES;
+}
+
 OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *packed, tile_call *t) {
     const int64_t group = block / w->blocks, first = block % w->blocks * w->block;
     t->in_offset = group * w->group_in;
@@ -117,14 +124,24 @@ OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *pack
     t->panel = packed + (size_t)(group * w->panels + first) * w->panel_bytes;
 }
 
+// To the channels `first` to `end` of the tile's pixels.
+static __attribute__((noinline)) void add_residual(const tile_call *t, int64_t count, int64_t first, int64_t end) {
+    ADD_RESIDUAL(t->p, t->out, first, t->residual, count, end - first)
+}
+
 OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     if (begin >= end) return;
-    tile_call t = {.walk = w, .p = p};
+    tile_call t = {.walk = w, .p = p, .residual = residual_offset(call)};
     const int64_t blocks = w->blocks * p->groups;
     int64_t tile = w->by_blocks ? begin % w->tiles : begin / blocks;
     int64_t block = w->by_blocks ? begin / w->tiles : begin % blocks;
-    int64_t count = 0, panels = 0;
+    int64_t count = 0, panels = 0, residual_from = 0;
+    // Residuals are added to many channels at once: of a tile, where blocks follow on it, else of all tiles, in the blocks
+    // that are whole here.
+    const struct {
+        int64_t first, end;
+    } whole = {w->by_blocks ? ounce_ceil_div(begin, w->tiles) : 0, w->by_blocks ? end / w->tiles : 0};
     tile_function run = NULL;
     pixel_cursor cursor = cursor_at_tile(call, w, tile);
     for (int64_t unit = begin, new_tile = 1, new_block = 1; unit < end; unit++) {
@@ -148,6 +165,13 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
         const int has_next = w->by_blocks && tile < w->block && block % w->blocks * w->block + later < w->panels;
         t.soon = has_next ? t.panel + (size_t)later * w->panel_bytes : t.panel;
         run(&t);
+        if (p->has_residual) {
+            if (new_tile || w->by_blocks) residual_from = t.out_offset;
+            const int now = w->by_blocks ? block < whole.first || block >= whole.end : block + 1 == blocks || unit + 1 == end;
+            if (now) {
+                add_residual(&t, count, residual_from, t.out_offset + ounce_min64(t.channels, panels * OUNCE_LANES));
+            }
+        }
         if (w->by_blocks) {
             new_block = ++tile == w->tiles;
             if (new_block) tile = 0, block++, cursor = cursor_at_tile(call, w, 0);
@@ -155,5 +179,11 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             new_tile = ++block == blocks;
             if (new_tile) block = 0, tile++;
         }
+    }
+    if (!p->has_residual || whole.first >= whole.end) return;
+    cursor = cursor_at_tile(call, w, 0);
+    for (tile = 0; tile < w->tiles; tile++) {
+        count = take_pixels(&cursor, w, tile, p, &t);
+        add_residual(&t, count, block_channel(w, p, whole.first), block_channel(w, p, whole.end));
     }
 }

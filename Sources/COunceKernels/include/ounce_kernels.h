@@ -57,8 +57,8 @@ int ounce_isa_width(ounce_isa isa);
 #define OUNCE_SLACK 64
 
 typedef enum {
-    OUNCE_CONV_F32 = 0,  // ounce_conv_params; in[0] float, out float
-    OUNCE_CONV_S8,       // ounce_conv_params; in[0] int8, out int8
+    OUNCE_CONV_F32 = 0,  // ounce_conv_params; in[0] (and in[1]: residual) float, out float
+    OUNCE_CONV_S8,       // ounce_conv_params; in[0] (and in[1]: residual) int8, out int8
     OUNCE_DWCONV_F32,    // ounce_conv_params with groups == in_c == out_c
     OUNCE_DWCONV_S8,
     OUNCE_MAXPOOL_F32,  // ounce_pool_params
@@ -85,6 +85,18 @@ typedef enum {
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
 
+// q = clamp(((bias + a * multiplier[0] + b * multiplier[1]) >> shift) + out_zero, out_min, out_max) in int32, with an
+// arithmetic shift. For scale[i] = in_scale[i] / out_scale (scale[1] negative where b is subtracted):
+//   shift         = 20 - floor(log2(max |scale[i]|)), within 1...30
+//   multiplier[i] = rne(scale[i] * 2^shift), |multiplier[i]| <= 2^21
+//   bias          = 2^(shift - 1) - multiplier[0] * in_zero[0] - multiplier[1] * in_zero[1]
+// so that a half rounds up and nothing leaves 32 bits. This is the addition of XNNPACK (qs8-vadd), which is what TFLite
+// computes by default. count elements, no broadcasting.
+typedef struct {
+    int64_t count;
+    int32_t multiplier[2], bias, shift, out_zero, out_min, out_max;
+} ounce_add_s8_params;
+
 // Convolution over an input whose padding is already there ("valid"), also fully connected layers (all extents 1 but
 // batch, in_c, out_c). Output pixel (b, y, x) reads input pixels (b, y*stride_h + ky*dilation_h, x*stride_w +
 // kx*dilation_w).
@@ -97,6 +109,12 @@ typedef struct {
     float min, max;                             // float: clamp of the result
     int32_t in_zero, out_zero, out_min, out_max;  // int8: zero points, clamp of the quantised result
     int32_t in_ternary;                           // int8: every input element is -1, 0 or 1
+    // A residual: in[1], laid out as the output and nowhere the same memory, is the second operand of an addition whose
+    // first is the result above. Only OUNCE_CONV_F32 (then clamped to residual_min ... residual_max) and OUNCE_CONV_S8 take
+    // one (OUNCE_ADD_S8; its count is not used).
+    int32_t has_residual;
+    ounce_add_s8_params residual;
+    float residual_min, residual_max;
 } ounce_conv_params;
 
 // What a convolution packs once, when a plan is made. weights: [out_c][kernel_h][kernel_w][in_c / groups], float or
@@ -136,18 +154,6 @@ typedef struct {
     int64_t stride[2][OUNCE_MAX_RANK];   // of each operand, 0 where it is broadcast
     float min, max;                      // clamp of the result
 } ounce_binary_params;
-
-// q = clamp(((bias + a * multiplier[0] + b * multiplier[1]) >> shift) + out_zero, out_min, out_max) in int32, with an
-// arithmetic shift. For scale[i] = in_scale[i] / out_scale (scale[1] negative where b is subtracted):
-//   shift         = 20 - floor(log2(max |scale[i]|)), within 1...30
-//   multiplier[i] = rne(scale[i] * 2^shift), |multiplier[i]| <= 2^21
-//   bias          = 2^(shift - 1) - multiplier[0] * in_zero[0] - multiplier[1] * in_zero[1]
-// so that a half rounds up and nothing leaves 32 bits. This is the addition of XNNPACK (qs8-vadd), which is what TFLite
-// computes by default. count elements, no broadcasting.
-typedef struct {
-    int64_t count;
-    int32_t multiplier[2], bias, shift, out_zero, out_min, out_max;
-} ounce_add_s8_params;
 
 typedef enum {
     OUNCE_CLIP = 0,     // alpha: low, beta: high

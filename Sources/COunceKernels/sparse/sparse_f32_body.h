@@ -20,6 +20,7 @@ typedef struct {
     float *out[SPARSE_PIXELS];
     int64_t count;  // pixels to store
     char *rows;
+    intptr_t residual;  // residual_offset()
 } sparse_call;
 
 // Returns whether a lane is set where an element was not finite.
@@ -102,6 +103,7 @@ OUNCE_INLINE void sparse_tile(const sparse_call *t, const int vectors) {
                 store_clamped(t->out[pixel + m] + first, (v16f)turned[m], t->p->min, t->p->max, channels);
             }
         }
+        if (t->p->has_residual) ADD_RESIDUAL(t->p, t->out, first, t->residual, t->count, channels)
     }
 }
 
@@ -113,7 +115,8 @@ void OUNCE_CONCAT(OUNCE_NAME(conv_f32), _sparse)(const ounce_call *call, int64_t
     const ounce_conv_params *p = call->params;
     const sparse_shape shape = make_sparse_shape(p, 1);
     const sparse_head *head = call->packed;
-    sparse_call t = {.p = p, .shape = &shape, .head = head, .rows = call->scratch};
+    sparse_call t = {.p = p, .shape = &shape, .head = head, .rows = call->scratch,
+                     .residual = residual_offset(call)};
     t.blocks = (const sparse_block *)(head + p->out_c + 1);
     const int64_t unit = sparse_unit_pixels(shape.conv.pixels);
     const int64_t last = ounce_min64(end * unit, shape.conv.pixels);

@@ -151,7 +151,9 @@ void ounce_conv_s8_scalar_sparse(const ounce_call *call, int64_t begin, int64_t 
                 const int8_t *x = in + offsets[blocks[b].row], *w = (const int8_t *)&blocks[b].weights;
                 for (int i = 0; i < SPARSE_BLOCK; i++) acc += (uint32_t)(x[i] * w[i]);
             }
-            ((int8_t *)call->out)[out_offset + n] = ounce_requantise((int32_t)acc, head[n].scale, range);
+            int8_t *out = (int8_t *)call->out + out_offset + n;
+            *out = ounce_requantise((int32_t)acc, head[n].scale, range);
+            if (p->has_residual) *out = add_one_s8(&p->residual, *out, *RESIDUAL(out, residual_offset(call)));
         }
     }
 }

@@ -13,6 +13,7 @@ typedef struct {
     int8_t *out[SPARSE_PIXELS];
     int64_t count;  // pixels to store
     char *rows;
+    intptr_t residual;  // residual_offset()
 } sparse_call;
 
 OUNCE_INLINE void sparse_rows(const sparse_call *t, const int vectors) {
@@ -91,6 +92,9 @@ OUNCE_INLINE void sparse_tile(const sparse_call *t, const int vectors) {
                     store_some(out, &turned[m], 1, channels);
                 }
             }
+            if (t->p->has_residual) {
+                ADD_RESIDUAL(t->p, t->out + v * OUNCE_LANES, first, t->residual, pixels, channels)
+            }
         }
     }
 }
@@ -105,7 +109,8 @@ void OUNCE_CONCAT(OUNCE_NAME(conv_s8), _sparse)(const ounce_call *call, int64_t 
     const ounce_conv_params *p = call->params;
     const sparse_shape shape = make_sparse_shape(p, SPARSE_BLOCK);
     const sparse_head *head = call->packed;
-    sparse_call t = {.p = p, .shape = &shape, .head = head, .rows = call->scratch};
+    sparse_call t = {.p = p, .shape = &shape, .head = head, .rows = call->scratch,
+                     .residual = residual_offset(call)};
     t.blocks = (const sparse_block *)(head + p->out_c + 1);
     const int64_t unit = sparse_unit_pixels(shape.conv.pixels);
     const int64_t last = ounce_min64(end * unit, shape.conv.pixels);

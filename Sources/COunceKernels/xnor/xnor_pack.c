@@ -191,7 +191,9 @@ void ounce_conv_s8_scalar_xnor(const ounce_call *call, int64_t begin, int64_t en
                 differing += (uint32_t)__builtin_popcountll((signs ^ w) & mask);
             }
             const int32_t acc = (int32_t)(LOAD(uint32_t, channel) + count - 2 * differing);
-            ((int8_t *)call->out)[out_offset + n] = ounce_requantise(acc, LOAD(float, channel + 4), range);
+            int8_t *out = (int8_t *)call->out + out_offset + n;
+            *out = ounce_requantise(acc, LOAD(float, channel + 4), range);
+            if (p->has_residual) *out = add_one_s8(&p->residual, *out, *RESIDUAL(out, residual_offset(call)));
         }
     }
 }

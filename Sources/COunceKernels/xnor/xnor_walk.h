@@ -23,7 +23,8 @@ void OUNCE_CONCAT(OUNCE_NAME(conv_s8), _xnor)(const ounce_call *call, int64_t be
     const ounce_conv_params *p = call->params;
     xnor_image image = make_xnor_image(p, XNOR_ELEMENTS(p));
     const conv_shape s = make_conv_shape(&image.p);
-    tile_call t = {.panel_bytes = xnor_panel_bytes(&s, XNOR_STEP, XNOR_STEP_BYTES), .shape = &s, .p = &image.p};
+    tile_call t = {.panel_bytes = xnor_panel_bytes(&s, XNOR_STEP, XNOR_STEP_BYTES), .shape = &s, .p = &image.p,
+                   .residual = residual_offset(call)};
     const int64_t below = (int64_t)(p->kernel_h - 1) * p->dilation_h + 1;
     tile_pixels pixels = {.count = 0};
     const TILE_INPUT *x[TILE_PIXELS];

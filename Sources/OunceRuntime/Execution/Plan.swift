@@ -18,8 +18,10 @@ struct PlannedStep: Sendable {
     let outputOffset: Int
     let units: Int
     /// Threads that it is split over.
-    let threads: Int
+    var threads = 1
     let macs: Int
+    /// What it takes on one thread: measured, else a guess.
+    let microseconds: Double
     /// What candidate kernels took where they were measured, fastest first.
     var timings: [KernelTiming] = []
 }
@@ -58,10 +60,10 @@ final class Plan: Sendable {
         var scratch = 0
         var planned: [PlannedStep] = []
         var tuner = KernelTuner(options.selection)
-        for step in lowering.steps {
+        for step in RepeatedBorders.removed(from: lowering.steps, buffers) {
             planned.append(
                 try Self.plan(
-                    step, isas: isas, threads: threads, memoryLimit: memoryLimit, buffers: buffers, tuner: &tuner,
+                    step, isas: isas, memoryLimit: memoryLimit, buffers: buffers, tuner: &tuner,
                     weights: &weights, scratch: &scratch))
         }
         tuner.finish()
@@ -79,6 +81,25 @@ final class Plan: Sendable {
         try Self.checkStates(graph)
         let packed = weights.values.reduce(0) { $0 + $1.bytes.count }
         try Self.check(arena + packed + scratchBytes * threads, limit: memoryLimit, what: "weights and tensors")
+    }
+
+    /// The same with its steps split over so many threads each.
+    init(_ plan: Plan, threads: [Int]) {
+        steps = zip(plan.steps, threads).map { step, threads in
+            var step = step
+            step.threads = threads
+            return step
+        }
+        buffers = plan.buffers
+        arenaBytes = plan.arenaBytes
+        scratchBytes = plan.scratchBytes
+        self.threads = plan.threads
+        inputBuffers = plan.inputBuffers
+        outputBuffers = plan.outputBuffers
+        outputTypes = plan.outputTypes
+        outputCuts = plan.outputCuts
+        stateInputBuffers = plan.stateInputBuffers
+        stateOutputBuffers = plan.stateOutputBuffers
     }
 
     /// What a run stores is what the next one reads.
@@ -103,15 +124,15 @@ final class Plan: Sendable {
     }
 
     private static func plan(
-        _ step: LoweredStep, isas: InstructionSets, threads: Int, memoryLimit: Int?, buffers: [PlannedBuffer],
+        _ step: LoweredStep, isas: InstructionSets, memoryLimit: Int?, buffers: [PlannedBuffer],
         tuner: inout KernelTuner, weights: inout [String: PackedWeights], scratch: inout Int
     ) throws(RuntimeError) -> PlannedStep {
         switch step.work {
         case .generic(let name, let run):
             return PlannedStep(
                 node: step.node, kernelName: name, run: run, parameters: step.parameters, packed: nil,
-                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: 1, threads: 1,
-                macs: step.macs)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: 1, macs: step.macs,
+                microseconds: KernelTuner.estimatedMicroseconds(step))
         case .kernel(let family):
             let params = UnsafeRawPointer(step.parameters.pointer)
             let kernels = KernelTable.candidates(
@@ -134,15 +155,13 @@ final class Plan: Sendable {
                 packed = try pack(step, stepWeights, kernel, limit: memoryLimit, into: &weights)
             }
             scratch = max(scratch, kernel.entry.pointee.scratch_size.map { Int(clamping: $0(params)) } ?? 0)
-            let count = Int(clamping: units(params))
-            let split = tuner.threads(
-                for: step, choice, units: count, limit: threads, inputBytes: byteCount(of: step.inputs.first, buffers),
-                outputBytes: buffers[step.output].byteCount, memoryLimit: memoryLimit)
+            let known = choice.timings.first { $0.kernel == kernel.name }?.microseconds
             return PlannedStep(
                 node: step.node, kernelName: kernel.name, isa: kernel.isa,
                 isFloat: kernel.entry.pointee.family.isFloat, run: run, parameters: step.parameters, packed: packed,
-                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset, units: count,
-                threads: split, macs: step.macs, timings: choice.timings)
+                inputs: step.inputs, output: step.output, outputOffset: step.outputOffset,
+                units: Int(clamping: units(params)), macs: step.macs,
+                microseconds: known ?? KernelTuner.estimatedMicroseconds(step), timings: choice.timings)
         }
     }
 
@@ -154,7 +173,7 @@ final class Plan: Sendable {
 
     private static func byteCount(of operand: Operand??, _ buffers: [PlannedBuffer]) -> Int {
         switch operand ?? nil {
-        case .buffer(let index): buffers[index].byteCount
+        case .buffer(let index, _): buffers[index].byteCount
         case .constant(let tensor): tensor.byteCount
         case nil: 0
         }

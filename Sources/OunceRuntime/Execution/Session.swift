@@ -23,7 +23,7 @@ final class Session: @unchecked Sendable {
         let base = arena.baseAddress.unsafelyUnwrapped
         func address(_ operand: Operand) -> UnsafeRawPointer? {
             switch operand {
-            case .buffer(let index): UnsafeRawPointer(base + plan.buffers[index].offset)
+            case .buffer(let index, let offset): UnsafeRawPointer(base + plan.buffers[index].offset + offset)
             case .constant(let tensor): tensor.storage.paddedBytes.baseAddress
             }
         }
@@ -38,9 +38,9 @@ final class Session: @unchecked Sendable {
             records.initializeElement(
                 at: index,
                 to: StepCall(
-                    run: step.run, call: call, units: Int64(step.units), threads: Int32(step.threads),
-                    scratchBytes: plan.scratchBytes))
+                    run: step.run, call: call, units: Int64(step.units), threads: 1, scratchBytes: plan.scratchBytes))
         }
+        split(over: plan.steps.map(\.threads))
     }
 
     /// The places for inputs in a call; what is not given is nil.
@@ -98,13 +98,23 @@ final class Session: @unchecked Sendable {
 
     // MARK: Running
 
+    /// Splits the steps over so many threads each, at most those of the plan.
+    func split(over threads: [Int]) {
+        for (index, count) in threads.enumerated() where index < records.count {
+            let count = min(count, plan.threads)
+            records[index].threads = Int32(clamping: count)
+            let share = plan.steps[index].microseconds / Double(count)
+            records[index].partsPerThread = share >= StepCall.longShareMicroseconds ? 2 : 1
+        }
+    }
+
     /// The shape of an output after a run.
     func shape(ofOutput index: Int) -> Shape {
         var shape = plan.outputTypes[index].shape
         guard let cut = plan.outputCuts[index] else { return shape }
         let count: Int64 =
             switch cut.count {
-            case .buffer(let buffer): bytes(of: buffer).loadUnaligned(as: Int64.self)
+            case .buffer(let buffer, _): bytes(of: buffer).loadUnaligned(as: Int64.self)
             case .constant(let tensor): tensor.bytes.loadUnaligned(as: Int64.self)
             }
         shape[cut.axis] = Int(min(max(count, 0), Int64(shape[cut.axis])))

@@ -7,11 +7,14 @@ struct StepCall: @unchecked Sendable {
     var units: Int64
     /// Threads that it is split over.
     var threads: Int32
+    /// Parts for each thread. With more than one, the others do most of the share of a thread that the system puts aside; a short
+    /// step is over sooner with one.
+    var partsPerThread: Int64 = 1
     /// Scratch of each thread, one behind another.
     var scratchBytes: Int
 
-    /// Parts for each thread: where the system puts one aside, the others do most of its share.
-    private static let partsPerThread: Int64 = 2
+    /// From here on a thread's share is more than one part.
+    static let longShareMicroseconds = 20.0
 
     static func perform(_ step: UnsafeMutablePointer<StepCall>) {
         if step.pointee.threads == 1 {
@@ -22,7 +25,7 @@ struct StepCall: @unchecked Sendable {
         }
     }
 
-    private var parts: Int64 { min(units, Int64(threads) * Self.partsPerThread) }
+    private var parts: Int64 { min(units, Int64(threads) * partsPerThread) }
 
     private static let part: ThreadPool.Body = { context, part, thread in
         let step = context.assumingMemoryBound(to: StepCall.self).pointee

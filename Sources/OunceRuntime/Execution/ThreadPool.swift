@@ -4,9 +4,10 @@ import Synchronization
 
 /// Threads that share one step's parts at a time.
 ///
-/// Parts are claimed one by one from a ticket word, so a thread that the system has put aside holds up nobody: the caller
-/// does what is left and waits only for parts that are being worked on. Between steps the threads spin briefly, then sleep on
-/// a futex: an idle pool costs nothing.
+/// Parts are claimed one by one from a ticket word, each thread beginning with a share of its own, which is the same in step
+/// after step: what it reads it has mostly written itself. A thread that the system has put aside holds up nobody: the others
+/// do what is left of its share and wait only for parts that are being worked on. Between steps the threads spin briefly, then
+/// sleep on a futex: an idle pool costs nothing.
 package final class ThreadPool: @unchecked Sendable {
     /// Context, part, and which of the threads runs it (0: the caller).
     package typealias Body = @convention(c) (UnsafeRawPointer, Int32, Int32) -> Void
@@ -14,7 +15,9 @@ package final class ThreadPool: @unchecked Sendable {
     /// The process's pool; it grows to the largest number of threads asked for.
     package static let shared = ThreadPool()
 
-    package static let maximumThreads = 64
+    package static let maximumThreads = 32
+    /// A bit of the ticket for each.
+    package static let maximumParts: Int32 = 32
     /// How long a thread that waits looks before it sleeps. Longer than the gaps between the split steps of a model, and short
     /// enough that a board's other programs do not feel it.
     private static let spinNanoseconds: Int64 = 50_000
@@ -22,7 +25,8 @@ package final class ThreadPool: @unchecked Sendable {
     /// Words that threads wait on, in memory of their own because a futex needs a fixed address; each on cache lines of its own,
     /// since it is written by one side while the other looks.
     private enum Word: Int, CaseIterable {
-        /// From the upper end: number of the job (32 bits), threads that may take part (16), parts not claimed yet (16).
+        /// From the upper end: number of the job (16 bits), parts (8), threads that may take part (8), a bit for each part that
+        /// is not claimed yet.
         case ticket
         /// Parts that are not done yet.
         case pending
@@ -40,7 +44,7 @@ package final class ThreadPool: @unchecked Sendable {
     /// Of the workers; 0: not started yet.
     private let threadIDs: UnsafeMutablePointer<UInt32>
     private let workers = Mutex<Int32>(0)
-    private var job: UInt32 = 0
+    private var job: UInt16 = 0
     private var body: Body?
     private var context: UnsafeRawPointer?
 
@@ -58,8 +62,8 @@ package final class ThreadPool: @unchecked Sendable {
         (words + Word.ticket.rawValue * Word.stride).assumingMemoryBound(to: UInt64.self)
     }
 
-    /// Calls `body` for each part in `0..<parts` (at most 65535), on the calling thread and up to `threads - 1` others, and
-    /// returns when all are done. Where another call is under way, the caller does all parts itself.
+    /// Calls `body` for each part in `0..<parts` (the caller alone does those beyond `maximumParts`), on the calling thread and up
+    /// to `threads - 1` others, and returns when all are done. Where another call is under way, the caller does all parts itself.
     package func run(parts: Int32, threads: Int, context: UnsafeRawPointer, _ body: Body) {
         let done: Void? = workers.withLockIfAvailable { workers in
             while workers < min(threads, Self.maximumThreads) - 1 {
@@ -69,10 +73,13 @@ package final class ThreadPool: @unchecked Sendable {
             self.body = body
             self.context = context
             job &+= 1
-            ounce_atomic_store(word(.pending), UInt32(parts))
-            ounce_atomic_store64(ticket, UInt64(job) << 32 | UInt64(threads) << 16 | UInt64(parts))
-            wake(min(workers, Int32(threads - 1)))
+            let shared = UInt64(min(parts, Self.maximumParts)), threads = UInt64(max(1, min(threads, Self.maximumThreads)))
+            ounce_atomic_store(word(.pending), UInt32(shared))
+            let unclaimed = UInt64(1) << shared - 1
+            ounce_atomic_store64(ticket, UInt64(job) << 48 | shared << 40 | threads << 32 | unclaimed)
+            wake(min(workers, Int32(threads) - 1))
             work(job: job, thread: 0)
+            for part in min(parts, Self.maximumParts)..<parts { body(context, part, 0) }
             waitForOthers()
         }
         if done == nil {
@@ -81,14 +88,18 @@ package final class ThreadPool: @unchecked Sendable {
     }
 
     /// Claims and does parts of this job until none is left.
-    private func work(job: UInt32, thread: Int32) {
+    private func work(job: UInt16, thread: Int32) {
         while true {
             let now = ounce_atomic_load64(ticket)
-            let left = now & 0xFFFF
-            guard now >> 32 == UInt64(job), left > 0, UInt64(thread) < now >> 16 & 0xFFFF else { return }
-            guard ounce_atomic_exchange64(ticket, now, now - 1) != 0 else { continue }
+            let left = now & 0xFFFF_FFFF
+            let (parts, threads) = (now >> 40 & 0xFF, now >> 32 & 0xFF)
+            guard now >> 48 == UInt64(job), left != 0, UInt64(thread) < threads else { return }
+            // The first that is left from where the thread's share begins.
+            let own = left & (UInt64.max << UInt64(thread) &* parts / threads)
+            let part = (own != 0 ? own : left).trailingZeroBitCount
+            guard ounce_atomic_exchange64(ticket, now, now ^ (1 << UInt64(part))) != 0 else { continue }
             // A claimed part keeps the job alive: body and context are this job's.
-            if let body, let context { body(context, Int32(left - 1), thread) }
+            if let body, let context { body(context, Int32(truncatingIfNeeded: part), thread) }
             if ounce_atomic_add(word(.pending), UInt32.max) == 1, ounce_atomic_load(word(.callerSleeps)) != 0 {
                 ounce_futex_wake(word(.pending), 1)
             }
@@ -160,8 +171,8 @@ package final class ThreadPool: @unchecked Sendable {
         let id = ounce_thread_id()
         ounce_atomic_store(threadIDs + Int(thread), UInt32(bitPattern: id))
         ounce_keep_off(id, Int32(bitPattern: ounce_atomic_load(word(.callerCPU))) &- 1)
-        func jobNumber(_ ticket: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: ticket >> 32) }
-        var done: UInt32 = 0
+        func jobNumber(_ ticket: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: ticket >> 48) }
+        var done: UInt16 = 0
         while true {
             var now = ounce_atomic_load64(ticket)
             if jobNumber(now) == done {

@@ -9,13 +9,14 @@ final class KernelRun {
     private let step: LoweredStep
     private let input: PackedWeights
     private let output: PackedWeights
+    private let residual: PackedWeights?
     private let scratch: PackedWeights
     private let call: UnsafeMutablePointer<StepCall>
 
     /// Fails where the memory that the profile allows does not suffice.
     init?(
         _ kernel: Kernel, _ step: LoweredStep, _ weights: StepWeights, inputBytes: Int, outputBytes: Int,
-        memoryLimit: Int?, threads: Int = 1
+        memoryLimit: Int?
     ) {
         let entry = kernel.entry.pointee
         let params = step.parameters.pointer
@@ -23,18 +24,19 @@ final class KernelRun {
             let units = entry.units, let run = entry.run
         else { return nil }
         let scratchBytes = Int(clamping: entry.scratch_size.map { $0(params) } ?? 0)
-        let scratchTotal = scratchBytes.multipliedReportingOverflow(by: threads)
-        let (total, overflow) = [bytes, scratchTotal.partialValue, inputBytes, outputBytes].reduce((0, false)) {
+        let residualBytes = step.inputs.count > 1 ? outputBytes : 0
+        let (total, overflow) = [bytes, scratchBytes, inputBytes, outputBytes, residualBytes].reduce((0, false)) {
             let (sum, overflow) = $0.0.addingReportingOverflow($1)
             return (sum, overflow || $0.1)
         }
-        guard !overflow, !scratchTotal.overflow, total <= memoryLimit ?? .max else { return nil }
+        guard !overflow, total <= memoryLimit ?? .max else { return nil }
         self.kernel = kernel
         self.step = step
         packed = PackedWeights(byteCount: bytes)
         input = PackedWeights(byteCount: inputBytes)
         output = PackedWeights(byteCount: outputBytes)
-        scratch = PackedWeights(byteCount: scratchBytes * threads)
+        scratch = PackedWeights(byteCount: scratchBytes)
+        residual = step.inputs.count > 1 ? PackedWeights(byteCount: residualBytes) : nil
         packed.fill(from: weights, kernel, parameters: params)
         // Ordinary numbers of either type, the same for every candidate: 0.5 as float, else 1 and -1.
         let isFloat = entry.family == OUNCE_CONV_F32 || entry.family == OUNCE_DWCONV_F32
@@ -47,6 +49,7 @@ final class KernelRun {
         arguments.params = UnsafeRawPointer(params)
         arguments.packed = UnsafeRawPointer(packed.bytes.baseAddress)
         arguments.in.0 = UnsafeRawPointer(input.bytes.baseAddress)
+        arguments.in.1 = UnsafeRawPointer(residual?.bytes.baseAddress)
         arguments.out = output.bytes.baseAddress
         arguments.scratch = scratch.bytes.baseAddress
         call = .allocate(capacity: 1)
@@ -57,8 +60,7 @@ final class KernelRun {
     deinit { call.deallocate() }
 
     /// Runs for `seconds`, once at least, and keeps the best time.
-    func measure(_ seconds: Double, threads: Int = 1) {
-        call.pointee.threads = Int32(clamping: threads)
+    func measure(_ seconds: Double) {
         if best == .infinity { StepCall.perform(call) }
         let begin = Model.now()
         var last = begin

@@ -80,6 +80,7 @@ struct KernelTuner {
                 if !isLarge { packed[run.kernel.name] = run.packed }
             }
         }
+        confirm(&timed, preferred: preferred, run)
         timed.sort { $0.seconds < $1.seconds }
         guard let fastest = timed.first?.kernel else { return Choice(kernel: preferred) }
         let timings = timed.map {
@@ -90,53 +91,22 @@ struct KernelTuner {
         return Choice(kernel: fastest, timings: timings, packed: packed[fastest.name])
     }
 
-    /// How many threads the chosen kernel is split over: as many as were measured to be fastest, else as many as are likely to
-    /// pay.
-    mutating func threads(
-        for step: LoweredStep, _ choice: Choice, units: Int, limit: Int, inputBytes: Int, outputBytes: Int,
-        memoryLimit: Int?
-    ) -> Int {
-        let most = min(limit, units)
-        let known = choice.timings.first { $0.kernel == choice.kernel.name }?.microseconds
-        let alone = known ?? Self.estimatedMicroseconds(step)
-        guard most > 1, alone >= Self.leastMicroseconds else { return 1 }
-        let likely = max(1, min(most, Int(alone / Self.microsecondsPerThread)))
-        guard case .measured(_, let directory) = selection, let weights = step.weights,
-            let base = Self.key(of: step, weights, [choice.kernel])
-        else { return likely }
-        let key = "\(base) threads \(most)"
-        if let best = KernelTimings.shared.timings(of: key, directory: directory)?.first,
-            let count = Int(best.kernel), (1...most).contains(count)
-        {
-            return count
+    /// A kernel that the table does not prefer must win twice: other programs may have disturbed the one that it does.
+    private func confirm(
+        _ timed: inout [(kernel: Kernel, seconds: Double)], preferred: Kernel, _ run: (Kernel) -> KernelRun?
+    ) {
+        guard let fastest = timed.min(by: { $0.seconds < $1.seconds })?.kernel, fastest.name != preferred.name else {
+            return
         }
-        guard Model.now() < deadline,
-            let run = KernelRun(
-                choice.kernel, step, weights, inputBytes: inputBytes, outputBytes: outputBytes,
-                memoryLimit: memoryLimit, threads: most)
-        else { return likely }
-        var timed: [KernelTiming] = []
-        for count in Set([1, (most + 1) / 2, most]).sorted() {
-            run.best = .infinity
-            for _ in 0..<Self.rounds { run.measure(Self.roundSeconds, threads: count) }
-            timed.append(KernelTiming(kernel: "\(count)", microseconds: (run.best * 1e9).rounded() / 1e3))
+        for index in timed.indices where [fastest.name, preferred.name].contains(timed[index].kernel.name) {
+            guard let again = run(timed[index].kernel) else { return }
+            for _ in 0..<Self.rounds where Model.now() < deadline { again.measure(Self.roundSeconds) }
+            timed[index].seconds = min(timed[index].seconds, again.best)
         }
-        timed.sort { $0.microseconds < $1.microseconds }
-        let fastest = timed.first.flatMap { Int($0.kernel) } ?? 1
-        // Long steps lose by being split only where other programs took the CPUs meanwhile: that is not worth keeping.
-        if fastest == 1, alone >= Self.surelyWorthSplitting { return likely }
-        KernelTimings.shared.add(timed, for: key)
-        hasNews = true
-        return fastest
     }
 
-    /// Steps shorter than this are over before another thread has heard of them.
-    private static let leastMicroseconds = 3.0
-    private static let microsecondsPerThread = 4.0
-    private static let surelyWorthSplitting = 20.0
-
     /// At 200 GMAC/s, or 20 elements in a nanosecond: what an ordinary core does at best.
-    private static func estimatedMicroseconds(_ step: LoweredStep) -> Double {
+    static func estimatedMicroseconds(_ step: LoweredStep) -> Double {
         step.macs > 0 ? Double(step.macs) / 1e5 : Double(step.cost) / 2e4
     }
 
@@ -165,6 +135,7 @@ struct KernelTuner {
             + "k\(p.kernel_h)x\(p.kernel_w) s\(p.stride_h)x\(p.stride_w) d\(p.dilation_h)x\(p.dilation_w) "
             + "i\(p.in_image),\(p.in_row),\(p.in_pixel) o\(p.out_pixel)"
         if p.in_ternary != 0 { key += " ternary" }
+        if p.has_residual != 0 { key += " residual" }
         if kernels.contains(where: { !$0.variant.isEmpty }) {
             key += " w" + String(StableHash.of(weights.weights.bytes), radix: 16)
         }

@@ -2,10 +2,19 @@ import OunceGraph
 
 /// Where the bytes of a step's operand lie.
 enum Operand: Sendable {
-    /// In the session's arena: the index of a planned buffer.
-    case buffer(Int)
+    /// In the session's arena: the index of a planned buffer, and bytes from its start.
+    case buffer(Int, offset: Int = 0)
     /// A constant of the plan, such as a weight that a generic step reads as it is.
     case constant(Tensor)
+
+    /// The operand from so many bytes on.
+    func offset(by bytes: Int) throws(RuntimeError) -> Operand {
+        switch self {
+        case .buffer(let index, let offset): return .buffer(index, offset: offset + bytes)
+        case .constant where bytes == 0: return self
+        case .constant: throw RuntimeError(.unsupported, "a constant within padding")
+        }
+    }
 }
 
 /// A piece of the arena, needed from one step to another.

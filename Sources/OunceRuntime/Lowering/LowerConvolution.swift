@@ -5,7 +5,10 @@ extension Lowering {
     /// The largest reduction that int32 accumulators hold for every int8 input: `k * 128 * 255 < 2^31`.
     static let maximumInt8Reduction = 65_000
 
-    mutating func lowerConvolution(_ node: Node, _ conv: Convolution) throws(RuntimeError) {
+    /// - Parameter residual: the addition to the results, if it belongs to the step.
+    mutating func lowerConvolution(
+        _ node: Node, _ conv: Convolution, _ residual: ResidualLayer?
+    ) throws(RuntimeError) {
         let x = try layerInput(node)
         let shape = Self.image(graph[x].shape)
         let output = Self.image(graph[node.outputs[0]].shape)
@@ -20,6 +23,7 @@ extension Lowering {
         var source = try operand(x)
         if let layout = paddedLayouts[x] {
             extents = layout.extents
+            source = try source.offset(by: layout.offset(padding: before) * graph[x].dtype.byteSize)
         } else if (before + after).contains(where: { $0 > 0 }) {
             extents[1] += before[0] + after[0]
             extents[2] += before[1] + after[1]
@@ -44,10 +48,9 @@ extension Lowering {
         parameters.in_pixel = Int64(shape[3])
         parameters.in_row = Int64(extents[2] * shape[3])
         parameters.in_image = Int64(extents[1] * extents[2] * shape[3])
-        let depthwise = conv.groups > 1 && conv.groups == shape[3] && shape[3] == output[3]
         try emitConvolution(
-            node, parameters, source: source, output: output, activation: conv.activation,
-            families: depthwise ? (OUNCE_DWCONV_F32, OUNCE_DWCONV_S8) : (OUNCE_CONV_F32, OUNCE_CONV_S8))
+            node, parameters, source: source, output: output, activation: conv.activation, residual: residual,
+            families: isDepthwise(node) ? (OUNCE_DWCONV_F32, OUNCE_DWCONV_S8) : (OUNCE_CONV_F32, OUNCE_CONV_S8))
     }
 
     /// What a layer reads: int8 where it sums integers.
@@ -56,7 +59,9 @@ extension Lowering {
         return try input(node, 0)
     }
 
-    mutating func lowerFullyConnected(_ node: Node, _ activation: Activation) throws(RuntimeError) {
+    mutating func lowerFullyConnected(
+        _ node: Node, _ activation: Activation, _ residual: ResidualLayer?
+    ) throws(RuntimeError) {
         let x = try layerInput(node)
         let weights = graph[try input(node, 1)].shape
         let rows = weights[1] == 0 ? 0 : elementCount(x) / weights[1]
@@ -75,12 +80,12 @@ extension Lowering {
         parameters.in_image = parameters.in_row
         try emitConvolution(
             node, parameters, source: try operand(x), output: [1, 1, rows, weights[0]], activation: activation,
-            families: (OUNCE_CONV_F32, OUNCE_CONV_S8))
+            residual: residual, families: (OUNCE_CONV_F32, OUNCE_CONV_S8))
     }
 
     private mutating func emitConvolution(
         _ node: Node, _ geometry: ounce_conv_params, source: Operand, output shape: [Int], activation: Activation,
-        families: (float: ounce_family, int8: ounce_family)
+        residual: ResidualLayer?, families: (float: ounce_family, int8: ounce_family)
     ) throws(RuntimeError) {
         var parameters = geometry
         let x = graph[try layerInput(node)]
@@ -142,14 +147,18 @@ extension Lowering {
         default:
             throw RuntimeError(.unsupported, "convolution of \(x.dtype) values; float32 and int8 are supported")
         }
-        let target = try rowsOutput(node, shape: shape)
+        let target = try rowsOutput(residual?.addition ?? node, shape: shape)
         parameters.out_image = Int64(target.strides[0])
         parameters.out_row = Int64(target.strides[1])
         parameters.out_pixel = Int64(target.strides[2])
+        var inputs: [Operand?] = [source]
+        if let residual {
+            inputs.append(try addResidual(residual, to: &parameters, outputOffset: target.offset))
+        }
         emit(
             LoweredStep(
                 node: node.name, work: .kernel(family), parameters: StepParameters(parameters), weights: weights,
-                inputs: [source], output: target.buffer, outputOffset: target.offset, cost: macs, macs: macs,
+                inputs: inputs, output: target.buffer, outputOffset: target.offset, cost: macs, macs: macs,
                 packingKey: "\(node.outputs[0].index)"))
     }
 

@@ -92,7 +92,11 @@ extension Lowering {
             if keepsIntegers(node) {
                 try alias(output, to: a)
             } else if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
-                try emitAdd(node, a, b, subtract: op == .subtract, activation)
+                let parameters = try additionParameters(node, subtract: op == .subtract, activation)
+                let operands = [try operand(a), try operand(b)]
+                emit(
+                    OUNCE_ADD_S8, parameters, inputs: operands, output: outputOf(node), cost: elementCount(output),
+                    node: node.name)
             } else {
                 // Without an int8 kernel: dequantise, float, quantise.
                 let left = try dequantized(a, node: node.name)
@@ -167,10 +171,11 @@ extension Lowering {
         return extent.isEmpty ? ([1], strides.map { _ in [1] }) : (extent, merged)
     }
 
-    private mutating func emitAdd(
-        _ node: Node, _ a: ValueID, _ b: ValueID, subtract: Bool, _ activation: Activation
-    ) throws(RuntimeError) {
-        let output = node.outputs[0]
+    /// Of an addition of int8 values of one shape.
+    func additionParameters(
+        _ node: Node, subtract: Bool, _ activation: Activation
+    ) throws(RuntimeError) -> ounce_add_s8_params {
+        let (a, b, output) = (try input(node, 0), try input(node, 1), node.outputs[0])
         let (left, right, result) = (try grid(graph[a]), try grid(graph[b]), try grid(graph[output]))
         var parameters = ounce_add_s8_params()
         parameters.count = Int64(elementCount(output))
@@ -187,10 +192,7 @@ extension Lowering {
         parameters.multiplier = (multipliers[0], subtract ? -multipliers[1] : multipliers[1])
         parameters.bias =
             1 << Int32(shift - 1) - parameters.multiplier.0 * left.zeroPoint - parameters.multiplier.1 * right.zeroPoint
-        let operands = [try operand(a), try operand(b)]
-        let index = outputOf(node)
-        emit(
-            OUNCE_ADD_S8, parameters, inputs: operands, output: index, cost: elementCount(output), node: node.name)
+        return parameters
     }
 
     // MARK: Between int8 and float

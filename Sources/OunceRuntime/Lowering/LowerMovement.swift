@@ -97,7 +97,7 @@ extension Lowering {
 
     mutating func lowerReshape(_ node: Node) throws(RuntimeError) {
         let (x, output) = (try input(node, 0), node.outputs[0])
-        if case .buffer(let index) = try requantized(x, to: graph[output].encoding, node: node.name) {
+        if case .buffer(let index, _) = try requantized(x, to: graph[output].encoding, node: node.name) {
             setBuffer(of: output, to: index)
         } else {
             try alias(output, to: x)

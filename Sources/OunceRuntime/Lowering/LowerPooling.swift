@@ -13,7 +13,7 @@ extension Lowering {
         let x = try input(node, 0)
         let shape = graph[x].shape
         let reduced = Set(axes.compactMap { shape.normalized(axis: $0) })
-        if reduction == .mean, (3...4).contains(shape.rank), reduced == Set(1..<(shape.rank - 1)) {
+        if isSpatialMean(node) {
             let image = Self.image(shape)
             let window = Pooling(
                 kind: .average, kernel: [image[1], image[2]], strides: [1, 1], dilations: [1, 1], padBefore: [0, 0],
@@ -28,6 +28,15 @@ extension Lowering {
         let float = isQuantized(x) ? newBuffer(byteCount: elementCount(node.outputs[0]) * 4) : outputOf(node)
         emitReduction(reduction, shape: shape, axes: reduced, source: source, output: float, node: node.name)
         if isQuantized(x) { try emitQuantize(.buffer(float), node) }
+    }
+
+    /// Whether the node is the mean of the places of an image.
+    func isSpatialMean(_ node: Node) -> Bool {
+        guard case .reduce(.mean, let axes, _) = node.op, hasKernel(node), let x = node.inputs.first, let input = x
+        else { return false }
+        let shape = graph[input].shape
+        return (3...4).contains(shape.rank)
+            && Set(axes.compactMap { shape.normalized(axis: $0) }) == Set(1..<(shape.rank - 1))
     }
 
     private mutating func emitPooling(
@@ -55,8 +64,9 @@ extension Lowering {
         parameters.pad_left = Int32(clamping: before[1])
         parameters.count_padding = pool.countIncludesPadding ? 1 : 0
         parameters.in_pixel = Int64(shape[3])
-        parameters.in_row = Int64(shape[2] * shape[3])
-        parameters.in_image = Int64(shape[1] * shape[2] * shape[3])
+        let extents = paddedLayouts[x]?.extents ?? shape
+        parameters.in_row = Int64(extents[2] * shape[3])
+        parameters.in_image = Int64(extents[1] * extents[2] * shape[3])
         let places = kernel[0].multipliedReportingOverflow(by: kernel[1])
         guard !places.overflow, places.partialValue <= 1 << 24 else {
             throw RuntimeError(.unsupported, "a pooling window of \(kernel[0]) by \(kernel[1])")
@@ -64,6 +74,7 @@ extension Lowering {
         let cost = output.reduce(1, *) * min(places.partialValue, shape[1] * shape[2])
         let family: ounce_family
         var source = try operand(x)
+        if let layout = paddedLayouts[x] { source = try source.offset(by: layout.offset * graph[x].dtype.byteSize) }
         switch graph[x].dtype {
         case .float32:
             family = pool.kind == .max ? OUNCE_MAXPOOL_F32 : OUNCE_AVGPOOL_F32

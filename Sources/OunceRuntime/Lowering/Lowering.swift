@@ -25,6 +25,8 @@ struct Lowering {
     /// The int8 values that layers with float results sum, by these results.
     let integerLayers: [ValueID: ValueID]
     private let unreadDequantizations: Set<ValueID>
+    /// By the indices of the additions.
+    private(set) var residualLayers: [Int: ResidualLayer] = [:]
     private(set) var steps: [LoweredStep] = []
     private(set) var buffers: [PlannedBuffer] = []
     /// The buffer of each value that is made at run time. Reshapes share one.
@@ -41,6 +43,8 @@ struct Lowering {
         putOffTransposes = graph.transposesBeforeQuantization()
         integerLayers = graph.integerLayers(largestReduction: Self.maximumInt8Reduction)
         unreadDequantizations = graph.unreadDequantizations(integerLayers)
+        let (residuals, layers) = findResidualLayers()
+        residualLayers = residuals
         paddedLayouts = findPaddedLayouts()
         for input in graph.inputs {
             let index = newBuffer(byteCount: byteCount(input))
@@ -49,8 +53,8 @@ struct Lowering {
         }
         let attentions = graph.attentions()
         let integerAttentions = integerAttentions()
-        let absorbed = Set(
-            attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed))
+        let absorbed = layers.union(attentions.values.flatMap(\.absorbed))
+            .union(integerAttentions.values.flatMap(\.absorbed))
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
@@ -58,6 +62,8 @@ struct Lowering {
                     try lowerAttention(node, pieces)
                 } else if let pieces = integerAttentions[index] {
                     try lowerIntegerAttention(node, pieces)
+                } else if let residual = residualLayers[index] {
+                    try lowerResidualLayer(residual)
                 } else {
                     try lower(node)
                 }
@@ -76,7 +82,7 @@ struct Lowering {
         let end = max(steps.count - 1, 0)
         for cut in graph.outputCuts {
             outputCuts.append(try cut.map { (cut) throws(RuntimeError) in OutputCut(cut.axis, try operand(cut.count)) })
-            if case .buffer(let index)? = outputCuts.last??.count { buffers[index].lastStep = end }
+            if case .buffer(let index, _)? = outputCuts.last??.count { buffers[index].lastStep = end }
         }
         for index in inputBuffers { buffers[index].firstStep = 0 }
         for index in outputBuffers { buffers[index].lastStep = end }
@@ -140,7 +146,7 @@ struct Lowering {
 
     /// Makes `output` another name for the bytes of `input`.
     mutating func alias(_ output: ValueID, to input: ValueID) throws(RuntimeError) {
-        if case .buffer(let index) = try operand(input) {
+        if case .buffer(let index, _) = try operand(input) {
             bufferOf[output] = index
         } else {
             let index = newBuffer(byteCount: byteCount(output))
@@ -167,7 +173,7 @@ struct Lowering {
 
     mutating func emit(_ step: LoweredStep) {
         let now = steps.count
-        for case .buffer(let index)? in step.inputs { buffers[index].lastStep = max(buffers[index].lastStep, now) }
+        for case .buffer(let index, _)? in step.inputs { buffers[index].lastStep = max(buffers[index].lastStep, now) }
         buffers[step.output].lastStep = max(buffers[step.output].lastStep, now)
         steps.append(step)
     }
@@ -187,8 +193,8 @@ struct Lowering {
         guard hasKernel(node) else { return try lowerGeneric(node) }
         for id in node.inputs.compactMap({ $0 }) + node.outputs { try checkExtents(id) }
         switch node.op {
-        case .conv(let conv): try lowerConvolution(node, conv)
-        case .fullyConnected(let activation): try lowerFullyConnected(node, activation)
+        case .conv(let conv): try lowerConvolution(node, conv, nil)
+        case .fullyConnected(let activation): try lowerFullyConnected(node, activation, nil)
         case .pool(let pool): try lowerPooling(node, pool)
         case .reduce(let reduction, let axes, _): try lowerReduction(node, reduction, axes: axes)
         case .binary(let op, let activation): try lowerBinary(node, op, activation)

@@ -10,57 +10,98 @@ struct PaddedLayout: Sendable, Hashable {
     /// In elements.
     var offset: Int { zip(before, strides).reduce(0) { $0 + $1.0 * $1.1 } }
 
-    /// What `conv` reads of an input `[N, H, W, C]`; nil without padding.
-    init?(_ shape: [Int], _ conv: Convolution) {
-        let (before, after) = (
-            Lowering.spatial(conv.padBefore, missing: 0), Lowering.spatial(conv.padAfter, missing: 0)
-        )
-        guard shape.count == 4, before.count == 2, after.count == 2, (before + after).contains(where: { $0 > 0 }) else {
-            return nil
-        }
+    /// From the first element that a step with so much padding of its own reads, in elements.
+    func offset(padding: [Int]) -> Int {
+        offset - padding[0] * strides[1] - padding[1] * strides[2]
+    }
+
+    /// An image `[N, H, W, C]` with what all of some convolutions pad it by; nil without padding.
+    init?(_ shape: [Int], _ convolutions: [Convolution]) {
+        guard shape.count == 4 else { return nil }
         extents = shape
+        before = [0, 0, 0, 0]
         for axis in 0..<2 {
-            let sum = shape[axis + 1].addingReportingOverflow(before[axis])
-            let padded = sum.partialValue.addingReportingOverflow(after[axis])
+            func most(_ path: KeyPath<Convolution, [Int]>) -> Int {
+                convolutions.map { Lowering.spatial($0[keyPath: path], missing: 0)[axis] }.max() ?? 0
+            }
+            before[axis + 1] = most(\.padBefore)
+            let sum = shape[axis + 1].addingReportingOverflow(before[axis + 1])
+            let padded = sum.partialValue.addingReportingOverflow(most(\.padAfter))
             guard !sum.overflow, !padded.overflow else { return nil }
             extents[axis + 1] = padded.partialValue
         }
-        guard Shape(extents).elementCount != nil else { return nil }
-        self.before = [0, before[0], before[1], 0]
+        guard extents != shape, Shape(extents).elementCount != nil else { return nil }
     }
 }
 
 extension Lowering {
-    /// The values that only convolutions with one and the same padding read, and whose producer can write them in place
-    /// within it, so that nothing is copied for the padding.
+    /// The values whose producer can write them within the padding that the convolutions which read them want, so that
+    /// nothing is copied for it; all their readers take the steps between rows. A residual lies as the sum does.
     func findPaddedLayouts() -> [ValueID: PaddedLayout] {
-        let kept = Set(graph.outputs)
-        let consumers = graph.consumers()
-        var layouts: [ValueID: PaddedLayout] = [:]
-        for node in graph.nodes {
-            guard node.outputs.count == 1, !kept.contains(node.outputs[0]), writesRows(node), hasKernel(node),
-                (3...4).contains(graph[node.outputs[0]].shape.rank)
-            else { continue }
-            let shape = Self.image(graph[node.outputs[0]].shape)
-            var found: Set<PaddedLayout?> = []
-            for consumer in (consumers[node.outputs[0]] ?? []).map({ graph.nodes[$0] }) {
-                if case .conv(let conv) = consumer.op, hasKernel(consumer) {
-                    found.insert(PaddedLayout(shape, conv))
-                } else {
-                    found.insert(nil)
+        let (consumers, kept) = (graph.consumers(), Set(graph.outputs))
+        /// Where the chain of residuals begins that a sum continues.
+        var origins: [ValueID: ValueID] = [:]
+        for (_, residual) in residualLayers.sorted(by: { $0.key < $1.key }) {
+            origins[residual.addition.outputs[0]] = origins[residual.residual] ?? residual.residual
+        }
+        var readers: [ValueID: [Convolution]] = [:]
+        var shapes: [ValueID: [Int]] = [:]
+        var plain: Set<ValueID> = []
+        for (index, node) in graph.nodes.enumerated() {
+            for output in node.outputs {
+                let origin = origins[output] ?? output
+                let rank = graph[output].shape.rank
+                guard node.outputs.count == 1, !kept.contains(output), writesRows(index), (3...4).contains(rank),
+                    let read = convolutions(reading: output, consumers[output] ?? [])
+                else {
+                    plain.insert(origin)
+                    continue
                 }
+                shapes[origin] = Self.image(graph[output].shape)
+                readers[origin, default: []] += read
             }
-            if found.count == 1, let only = found.first, let layout = only { layouts[node.outputs[0]] = layout }
+        }
+        var layouts: [ValueID: PaddedLayout] = [:]
+        let made = Set(graph.nodes.flatMap(\.outputs))
+        for value in made {
+            let origin = origins[value] ?? value
+            guard made.contains(origin), !plain.contains(origin), let shape = shapes[origin] else { continue }
+            layouts[value] = PaddedLayout(shape, readers[origin] ?? [])
         }
         return layouts
     }
 
+    /// The convolutions among the readers of a value; nil where one of its readers wants it without gaps.
+    private func convolutions(reading value: ValueID, _ readers: [Int]) -> [Convolution]? {
+        var found: [Convolution] = []
+        for index in readers {
+            let node = graph.nodes[index]
+            switch node.op {
+            case .conv(let conv) where hasKernel(node) && node.inputs.first == value: found.append(conv)
+            case .pool(let pool) where hasKernel(node) && readsRows(pool, node): continue
+            case .reduce where isSpatialMean(node): continue
+            case .binary where residualLayers[index] != nil: continue
+            default: return nil
+            }
+        }
+        return found
+    }
+
+    /// Max pooling keeps the grid; onto another one the input is moved first.
+    private func readsRows(_ pool: Pooling, _ node: Node) -> Bool {
+        guard let x = node.inputs.first, let input = x else { return false }
+        return pool.kind == .average || graph[input].encoding == graph[node.outputs[0]].encoding
+    }
+
     /// Whether the kernels of the node take the steps between the output's rows.
-    private func writesRows(_ node: Node) -> Bool {
+    private func writesRows(_ index: Int) -> Bool {
+        let node = graph.nodes[index]
+        guard hasKernel(node) else { return false }
         switch node.op {
-        case .conv, .pool, .transpose: true
-        case .quantize: node.inputs.first.flatMap { $0 }.map { putOffTransposes[$0] != nil } ?? false
-        default: false
+        case .conv, .pool, .transpose: return true
+        case .binary: if case .conv? = residualLayers[index]?.layer.op { return true } else { return false }
+        case .quantize: return node.inputs.first.flatMap { $0 }.map { putOffTransposes[$0] != nil } ?? false
+        default: return false
         }
     }
 }
