@@ -17,6 +17,7 @@ const char *ounce_family_name(ounce_family family) {
         "binary_f32", "add_s8",   "unary_f32",  "lut_s8",      "softmax_f32", "softmax_s8", "quantize",    "dequantize",
         "copy",       "matmul_f32", "layernorm_f32", "attention_f32", "conv_s8f32", "recurrent_f32",
         "resize_f32", "resize_s8",
+        "matmul_s8",  "attention_s8",
     };
     return (unsigned)family < OUNCE_FAMILY_COUNT ? names[family] : "unknown";
 }

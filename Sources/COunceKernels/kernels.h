@@ -100,6 +100,8 @@
 #define HOW_QUANTIZE NULL, NULL, NULL, 0, NULL, ounce_quantize_units
 #define HOW_COPY NULL, NULL, NULL, 0, NULL, ounce_copy_units
 #define HOW_MATMUL NULL, NULL, NULL, 0, NULL, ounce_matmul_units
+#define HOW_MATMUL_S8 NULL, NULL, NULL, 0, ounce_matmul_s8_scratch, ounce_matmul_s8_units
+#define HOW_ATTENTION_S8 NULL, NULL, NULL, 0, ounce_attention_s8_scratch, ounce_attention_s8_units
 #define HOW_ATTENTION NULL, NULL, NULL, 0, ounce_attention_scratch, ounce_attention_units
 #define HOW_RESIZE NULL, NULL, NULL, 0, ounce_resize_scratch, ounce_resize_units
 #define HOW_LAYERNORM NULL, NULL, NULL, 0, NULL, ounce_layernorm_units
@@ -223,6 +225,10 @@ int64_t ounce_softmax_units(const void *params);
 int64_t ounce_quantize_units(const void *params);
 int64_t ounce_copy_units(const void *params);
 int64_t ounce_matmul_units(const void *params);
+size_t ounce_matmul_s8_scratch(const void *params);
+int64_t ounce_matmul_s8_units(const void *params);
+size_t ounce_attention_s8_scratch(const void *params);
+int64_t ounce_attention_s8_units(const void *params);
 size_t ounce_attention_scratch(const void *params);
 int64_t ounce_attention_units(const void *params);
 size_t ounce_resize_scratch(const void *params);

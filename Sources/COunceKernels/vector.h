@@ -13,6 +13,7 @@ typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef int8_t v16b __attribute__((vector_size(16)));
+typedef int16_t v16s __attribute__((vector_size(32)));
 
 #define OUNCE_UNROLL _Pragma("clang loop unroll(full)")
 #define LOAD(type, pointer)                                  \
@@ -51,7 +52,7 @@ OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_
     }
 }
 
-// Rounds sixteen numbers to int8 in units of the output's scale, clamped: the second half of the requantisation rule.
+// Sixteen ounce_round.
 OUNCE_INLINE void store_rounded(int8_t *out, v16f v, ounce_range r, int64_t count) {
     const v16f lo = splat(r.lo), hi = splat(r.hi);
     v = SELECT(v16f, v > lo, v, lo);

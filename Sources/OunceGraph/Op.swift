@@ -8,7 +8,8 @@ package enum Op: Sendable, Hashable {
     case conv(Convolution)
     /// `y = x · Wᵀ + b` over the last axis. Inputs: x `[..., I]`, weights `[O, I]`, bias `[O]` (optional).
     case fullyConnected(Activation)
-    /// Batched matrix product with broadcasting of the leading axes (NumPy's matmul). Inputs: `[..., M, K]`, `[..., K, N]`.
+    /// Batched matrix product with broadcasting of the leading axes (NumPy's matmul). Inputs: `[..., M, K]`, `[..., K, N]`. Of
+    /// int8 numbers on grids it sums integers; a result without a grid is then float32: `Float(sum) * Float(scaleA * scaleB)`.
     case matMul
     /// Input: x `[N, spatial..., C]`.
     case pool(Pooling)

@@ -242,7 +242,9 @@ struct ShapeInference {
             throw shape("matrices \(a.shape) and \(b.shape) cannot be multiplied")
         }
         let leading = try broadcast(Shape(Array(a.shape.dims.dropLast(2))), Shape(Array(b.shape.dims.dropLast(2))))
-        return TensorType(a.dtype, Shape(leading.dims + [a.shape[m - 2], b.shape[n - 1]]))
+        // Products of numbers on grids whose result is on none are real.
+        let isReal = encoding == .plain && [a, b].allSatisfy { $0.dtype == .int8 && $0.encoding.affine != nil }
+        return TensorType(isReal ? .float32 : a.dtype, Shape(leading.dims + [a.shape[m - 2], b.shape[n - 1]]))
     }
 
     func broadcast(_ a: Shape, _ b: Shape) throws(GraphError) -> Shape {

@@ -23,6 +23,7 @@ import Testing
         Bar(id: "kws_cnn_mlkws_DNN_M_onnx", drop: 1, float: 0.7895),
         Bar(id: "misc_mnist_cntk_opset8_onnx", drop: 0.5, float: 0.9915),
         Bar(id: "cifar_resnet20_cifar10_onnx", drop: 0.5, float: 0.8044),
+        Bar(id: "transformer_fsdd_kwt_onnx", drop: 0.3, float: 0.9907),
         Bar(id: "cifar_resnet32_cifar10_onnx", drop: 0.5, float: 0.8247),
     ]
 

@@ -61,6 +61,26 @@ import Testing
         #expect(worst <= 8.0 / 256, "seed \(seed): \(worst)")
     }
 
+    /// A product of two computed matrices, as quantised attention has them.
+    @Test(arguments: 0..<4) func qdqProductsBecomeInt8(seed: Int) throws {
+        print("seed", seed)
+        var b = GraphBuilder(seed: UInt64(seed))
+        let x = try qdq(b.input([2, 3, 7, 5]), Self.grid(1 / 64, 3), &b)
+        let y = try qdq(b.input([2, 3, 9, 5]), Self.grid(1 / 50, -9), &b)
+        let turned = try b.node(.transpose([0, 1, 3, 2]), [y])
+        let product = try b.node(.matMul, [x, turned])
+        let graph = try b.finish(seed == 3 ? product : try qdq(product, Self.grid(0.04, 10), &b))
+        let simple = try graph.simplified()
+        let made = try #require(simple.nodes.first { $0.op == .matMul })
+        // A float result says that floats were multiplied.
+        #expect(made.inputs.allSatisfy { $0.map { simple[$0].dtype } == (seed == 3 ? .float32 : .int8) })
+        #expect(simple[made.outputs[0]].dtype == (seed == 3 ? .float32 : .int8))
+        let inputs = [b.random.tensor([2, 3, 7, 5]), b.random.tensor([2, 3, 9, 5])]
+        let (before, after) = (try Interpreter().run(graph, inputs)[0], try Interpreter().run(simple, inputs)[0])
+        let worst = zip(before.values, after.values).map { abs($0 - $1) }.max() ?? 0
+        #expect(worst <= 0.0401, "seed \(seed): \(worst)")
+    }
+
     @Test func equalEncodingsCancel() throws {
         var b = GraphBuilder(seed: 20)
         let x = b.input([2, 4], .int8, encoding: Self.grid(0.5, 1))

@@ -119,9 +119,10 @@ import Testing
     }
 
     /// Attention's scores are larger than its queries: these are scaled instead.
-    @Test(arguments: [BinaryOperator.multiply, .divide]) func scalesTheSmallerOperand(_ op: BinaryOperator) throws {
+    @Test(arguments: [BinaryOperator.multiply, .divide], [2, -1])
+    func scalesTheSmallerOperand(_ op: BinaryOperator, batch: Int) throws {
         var b = GraphBuilder(seed: 35)
-        let (queries, keys) = (b.input([2, 9, 4]), b.input([2, 4, 9]))
+        let (queries, keys) = (b.input([batch, 9, 4]), b.input([batch, 4, 9]))
         let scores = try b.node(.matMul, [queries, keys])
         let scaled = try b.node(.binary(op, .none), [scores, try scalar(0.3, &b)])
         let simple = try expectSimplified(try b.finish(try b.node(.softmax(axis: -1), [scaled])), seed: 35)

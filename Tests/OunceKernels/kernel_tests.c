@@ -84,7 +84,8 @@ static void run_units(const ounce_kernel *k, const ounce_call *call, int64_t uni
 }
 
 static int check(const ounce_kernel *k, const step *s, const char *expected, int flush_high, int pieces) {
-    const size_t alignment = has_float_output(s) || s->family == OUNCE_QUANTIZE ? 4 : s->family == OUNCE_COPY ? 8 : 1;
+    const int has_floats = has_float_output(s) || s->family == OUNCE_QUANTIZE || s->family == OUNCE_ATTENTION_S8;
+    const size_t alignment = has_floats ? 4 : s->family == OUNCE_COPY ? 8 : 1;
     guarded in[4], out = guard(s->out_bytes, alignment, flush_high);
     for (int i = 0; i < 4; i++) {
         in[i] = guard(s->in_bytes[i] + OUNCE_SLACK, alignment, flush_high);

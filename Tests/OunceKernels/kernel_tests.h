@@ -22,6 +22,8 @@ typedef struct {
         ounce_attention_params attention;
         ounce_recurrent_params recurrent;
         ounce_resize_params resize;
+        ounce_matmul_s8_params matmul_s8;
+        ounce_attention_s8_params attention_s8;
     } p;
     ounce_conv_weights weights;
     size_t weight_bytes;

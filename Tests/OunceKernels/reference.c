@@ -269,6 +269,63 @@ static void attention(const step *s, float *out) {
     free(scores);
 }
 
+// Exact, then wrapped around.
+static int32_t int8_sum(const int8_t *x, int64_t x_step, int32_t x_zero, const int8_t *y, int64_t y_step, int32_t y_zero,
+                        int64_t count) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += (int64_t)(x[i * x_step] - x_zero) * (y[i * y_step] - y_zero);
+    return (int32_t)(uint32_t)(uint64_t)sum;
+}
+
+static void matmul_s8(const step *s, void *out) {
+    const ounce_matmul_s8_params *p = &s->p.matmul_s8;
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t row = 0; row < p->m; row++)
+            for (int64_t column = 0; column < p->n; column++) {
+                const int8_t *left = (const int8_t *)s->in[0] + p->offsets[3 * b] + row * p->a_row;
+                const int8_t *right = (const int8_t *)s->in[1] + p->offsets[3 * b + 1] + column;
+                const int32_t sum = int8_sum(left, 1, p->a_zero, right, p->b_row, p->b_zero, p->k);
+                const float v = (float)sum * p->scale;
+                const int64_t at = p->offsets[3 * b + 2] + row * p->out_row + column;
+                if (p->real_out) ((float *)out)[at] = v;
+                else ((int8_t *)out)[at] = round_to_int8(v, p->out_min, p->out_max, p->out_zero);
+            }
+}
+
+static void attention_s8(const step *s, void *out) {
+    const ounce_attention_s8_params *p = &s->p.attention_s8;
+    float *scores = malloc((size_t)p->n * sizeof *scores);
+    int8_t *weights = malloc((size_t)p->n);
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t row = 0; row < p->m; row++) {
+            const int64_t *at = p->offsets + 5 * b;
+            const int8_t *q = (const int8_t *)s->in[0] + at[0] + row * p->q_row;
+            float total = 0;
+            for (int64_t j = 0; j < p->n; j++) {
+                const int8_t *k = (const int8_t *)s->in[1] + at[1] + j;
+                scores[j] = (float)int8_sum(q, 1, p->q_zero, k, p->k_row, p->k_zero, p->k) * p->score_scale;
+                if (!s->in[3]) continue;
+                scores[j] = scores[j] + ((const float *)s->in[3])[at[3] + row * p->mask_row + j * p->mask_column];
+            }
+            float top = scores[0];
+            for (int64_t j = 1; j < p->n; j++) top = top > scores[j] ? top : scores[j];
+            for (int64_t j = 0; j < p->n; j++) {
+                const float e = ounce_exp(scores[j] - top) / 0.00390625f;
+                weights[j] = round_to_int8(isnan(e) ? 0 : e, -128, 127, -128);
+                total = total + (float)(weights[j] + 128) * 0.00390625f;
+            }
+            for (int64_t c = 0; c < p->v; c++) {
+                const int8_t *v = (const int8_t *)s->in[2] + at[2] + c;
+                const float y = (float)int8_sum(weights, 1, -128, v, p->v_row, p->v_zero, p->n) * p->value_scale / total;
+                const float units = y / p->out_scale;
+                const int64_t to = at[4] + row * p->out_row + c;
+                if (p->real_out) ((float *)out)[to] = y;
+                else ((int8_t *)out)[to] = round_to_int8(isnan(units) ? 0 : units, -128, 127, p->out_zero);
+            }
+        }
+    free(scores), free(weights);
+}
+
 // A sum of products with x, then with h, for one row of the weights.
 static float recurrent_sum(const step *s, float start, int64_t row, const float *x, const float *h) {
     const ounce_recurrent_params *p = &s->p.recurrent;
@@ -404,6 +461,8 @@ int reference(const step *s, void *out) {
     case OUNCE_COPY: copy(s, out); return 1;
     case OUNCE_MATMUL_F32: matmul(s, f); return 1;
     case OUNCE_ATTENTION_F32: attention(s, f); return 1;
+    case OUNCE_MATMUL_S8: matmul_s8(s, out); return 1;
+    case OUNCE_ATTENTION_S8: attention_s8(s, out); return 1;
     case OUNCE_LAYERNORM_F32: layernorm(s, f); return 1;
     case OUNCE_RECURRENT_F32: recurrent(s, f); return 1;
     case OUNCE_RESIZE_F32:
@@ -414,6 +473,8 @@ int reference(const step *s, void *out) {
 }
 
 int has_float_output(const step *s) {
+    if (s->family == OUNCE_MATMUL_S8) return s->p.matmul_s8.real_out;
+    if (s->family == OUNCE_ATTENTION_S8) return s->p.attention_s8.real_out;
     return s->family == OUNCE_CONV_F32 || s->family == OUNCE_DWCONV_F32 || s->family == OUNCE_MAXPOOL_F32 ||
            s->family == OUNCE_AVGPOOL_F32 || s->family == OUNCE_BINARY_F32 || s->family == OUNCE_UNARY_F32 ||
            s->family == OUNCE_SOFTMAX_F32 || s->family == OUNCE_DEQUANTIZE || s->family == OUNCE_MATMUL_F32 ||

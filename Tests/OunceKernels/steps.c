@@ -325,6 +325,61 @@ static void make_attention(step *s) {
              (int)p.k, (int)p.n, (int)p.v, s->in[3] ? "a" : "no");
 }
 
+// Mostly one kind of numbers; scales that leave some results within the range.
+static int8_t *random_operand(step *s, int i, int64_t count) {
+    const int kind = random_int(0, 9);
+    s->in_bytes[i] = (size_t)count;
+    return s->in[i] = random_int8s((size_t)count, kind > 2 ? 0 : kind);
+}
+
+static void make_matmul_s8(step *s) {
+    ounce_matmul_s8_params p = {.batch = random_int(1, 4), .m = random_int(1, 60), .n = random_int(1, 90)};
+    p.k = random_int(0, 9) ? random_int(1, 70) : random_int(1, 700), p.real_out = random_int(0, 1);
+    p.a_row = p.k + PICK(0, 0, 3), p.b_row = p.n + PICK(0, 0, 5), p.out_row = p.n + PICK(0, 0, 7);
+    const int64_t size[3] = {p.m * p.a_row, p.k * p.b_row, p.m * p.out_row};
+    int64_t *offsets = malloc((size_t)p.batch * 3 * sizeof *offsets);
+    const int shared[3] = {random_int(0, 3) == 0, random_int(0, 3) == 0, 0};
+    for (int64_t i = 0; i < 3 * p.batch; i++) offsets[i] = shared[i % 3] ? 0 : i / 3 * size[i % 3];
+    p.offsets = offsets;
+    for (int i = 0; i < 2; i++) random_operand(s, i, size[i] * p.batch);
+    random_encoding(&p.out_zero, &p.out_min, &p.out_max);
+    p.a_zero = PICK(0, -128, 127, random_int(-128, 127)), p.b_zero = PICK(0, 0, -128, random_int(-128, 127));
+    p.scale = random_float(0.2f, 2.0f) / (80.0f * sqrtf((float)p.k));
+    s->out_bytes = (size_t)(p.batch * size[2]) * (p.real_out ? 4 : 1);
+    s->p.matmul_s8 = p;
+    snprintf(s->text, sizeof s->text, "%d pairs, %dx%d by %d, zeros %d and %d, %s", (int)p.batch, (int)p.m, (int)p.k,
+             (int)p.n, p.a_zero, p.b_zero, p.real_out ? "float" : "int8");
+}
+
+static void make_attention_s8(step *s) {
+    ounce_attention_s8_params p = {.batch = random_int(1, 4), .m = random_int(1, 60), .n = random_int(1, 90)};
+    p.k = random_int(1, 40), p.v = random_int(1, 70), p.mask_row = random_int(0, 1), p.mask_column = random_int(0, 1);
+    p.q_row = p.k + PICK(0, 4), p.k_row = p.n + PICK(0, 4), p.v_row = p.v + PICK(0, 4), p.out_row = p.v + PICK(0, 4);
+    const int64_t columns = p.mask_column ? p.n : 1;
+    p.mask_row *= columns, p.real_out = random_int(0, 1);
+    const int64_t size[5] = {p.m * p.q_row, p.k * p.k_row, p.n * p.v_row, p.mask_row ? p.m * columns : columns,
+                             p.m * p.out_row};
+    int64_t *offsets = malloc((size_t)p.batch * 5 * sizeof *offsets);
+    for (int i = 0; i < 5; i++) {
+        const int shared = i < 4 && random_int(0, 3) == 0;
+        for (int64_t b = 0; b < p.batch; b++) offsets[5 * b + i] = shared ? 0 : b * size[i];
+        if (i < 3) random_operand(s, i, size[i] * p.batch);
+        if (i != 3 || random_int(0, 2) == 0) continue;
+        const size_t count = (size_t)(size[i] * p.batch);
+        s->in[i] = random_floats(count, 2, random_int(0, 3) == 0), s->in_bytes[i] = count * 4;
+        if (random_int(0, 3) == 0) ((float *)s->in[i])[random_int(0, (int)count - 1)] = -INFINITY;
+    }
+    p.offsets = offsets;
+    p.q_zero = PICK(0, random_int(-128, 127)), p.k_zero = PICK(0, random_int(-128, 127));
+    p.v_zero = PICK(0, random_int(-128, 127)), p.out_zero = PICK(0, random_int(-128, 127));
+    p.score_scale = random_float(0.01f, 3.0f) / (4000.0f * sqrtf((float)p.k));
+    p.value_scale = 0.02f / 256, p.out_scale = random_float(0.002f, 0.03f);
+    s->out_bytes = (size_t)(p.batch * size[4]) * (p.real_out ? 4 : 1);
+    s->p.attention_s8 = p;
+    snprintf(s->text, sizeof s->text, "%d heads, %d queries of %d, %d keys, values of %d, %s mask, %s", (int)p.batch,
+             (int)p.m, (int)p.k, (int)p.n, (int)p.v, s->in[3] ? "a" : "no", p.real_out ? "float" : "int8");
+}
+
 static void make_quantize(step *s) {
     const size_t count = (size_t)random_int(1, 9000);
     const int channels = random_int(0, 1) ? 1 : random_int(1, 40);
@@ -421,6 +476,8 @@ step *make_step(ounce_family family) {
     case OUNCE_COPY: make_copy(s); break;
     case OUNCE_MATMUL_F32: make_matmul(s); break;
     case OUNCE_ATTENTION_F32: make_attention(s); break;
+    case OUNCE_MATMUL_S8: make_matmul_s8(s); break;
+    case OUNCE_ATTENTION_S8: make_attention_s8(s); break;
     case OUNCE_LAYERNORM_F32: make_layernorm(s); break;
     case OUNCE_RECURRENT_F32: make_recurrent(s); break;
     case OUNCE_RESIZE_F32:
@@ -475,6 +532,8 @@ void free_step(step *s) {
         free((void *)(uintptr_t)s->p.resize.axis[i].places);
         free((void *)(uintptr_t)s->p.resize.axis[i].weights);
     }
+    if (s->family == OUNCE_MATMUL_S8) free((void *)(uintptr_t)s->p.matmul_s8.offsets);
+    if (s->family == OUNCE_ATTENTION_S8) free((void *)(uintptr_t)s->p.attention_s8.offsets);
     if (s->family == OUNCE_QUANTIZE || s->family == OUNCE_DEQUANTIZE) {
         free((void *)(uintptr_t)s->p.quantize.scales);
         free((void *)(uintptr_t)s->p.quantize.zeros);

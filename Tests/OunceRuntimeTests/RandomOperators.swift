@@ -10,6 +10,7 @@ extension RandomGraph {
     static let int8Operators = [
         "conv1d", "conv2d", "conv2d", "grouped", "depthwise", "depthwise", "fullyConnected", "maxPool", "averagePool",
         "mean", "add", "multiply", "unary", "softmax", "concat", "slice", "pad", "transpose", "reshape", "quantize",
+        "matMul",
     ]
 
     mutating func single(_ kind: String, _ dtype: DType) throws -> Graph {

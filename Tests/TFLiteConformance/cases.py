@@ -442,6 +442,12 @@ def layers():
             b = c.input([2, 5, 4] if not y else [2, 4, 5], t, **grid(t))
             c.g.op("BATCH_MATMUL", [a, b], [c.output(t, **grid(t, 16.0))], "BatchMatMulOptions", AdjX=x, AdjY=y)
             c.add()
+    for m, k, n in ((1, 40, 70), (50, 33, 17), (29, 131, 66)):
+        c = Case(f"batch_matmul_int8_{m}_{k}_{n}")
+        a, b = c.input([2, 3, m, k], "int8", **grid("int8")), c.input([1, 3, k, n], "int8", scale=0.01, zero=20)
+        c.g.op("BATCH_MATMUL", [a, b], [c.output("int8", scale=0.1, zero=5)], "BatchMatMulOptions", AdjX=False,
+               AdjY=False)
+        c.add()
 
 
 def grids():

@@ -81,6 +81,8 @@ typedef enum {
     OUNCE_RECURRENT_F32,  // ounce_recurrent_params; in[0] to in[2] float, out float
     OUNCE_RESIZE_F32,     // ounce_resize_params; in[0] and out float
     OUNCE_RESIZE_S8,      // ounce_resize_params; in[0] and out int8
+    OUNCE_MATMUL_S8,      // ounce_matmul_s8_params; in[0], in[1] int8, out int8 or float
+    OUNCE_ATTENTION_S8,   // ounce_attention_s8_params; in[0] to in[2] int8, in[3] float, out int8 or float
     OUNCE_FAMILY_COUNT
 } ounce_family;
 const char *ounce_family_name(ounce_family family);
@@ -233,6 +235,35 @@ typedef struct {
     int64_t mask_row, mask_column;  // the column's is 0 or 1
     const int64_t *offsets;
 } ounce_attention_params;
+
+// Products of int8 matrices that are both computed: sum((a - a_zero) * (b - b_zero)) in int32, which wraps around, then
+// requantised with `scale` = a_scale * b_scale / out_scale; with real_out `(float)sum * scale`, both rounded to nearest
+// even, with scale = a_scale * b_scale. Rows of a pair stand a_row, b_row and out_row elements apart; pair b begins
+// offsets[3 b] elements into in[0], offsets[3 b + 1] into in[1] and offsets[3 b + 2] into the output.
+typedef struct {
+    int64_t batch, m, n, k;
+    int64_t a_row, b_row, out_row;
+    const int64_t *offsets;  // lives as long as the params
+    int32_t a_zero, b_zero, out_zero, out_min, out_max, real_out;
+    float scale;
+} ounce_matmul_s8_params;
+
+// Attention on int8 numbers with the bits of its pieces. For each of `batch` heads and each of m queries:
+//   x = (float)sum((q - q_zero) * (k - k_zero)) * score_scale, + mask, over n keys;
+//   top = x[0], then in ascending order `top > x ? top : x`;  u = clamp(rne(exp(x - top) * 256), 0, 255), NaN gives 0;
+//   y = (float)sum(u * (v - v_zero)) * value_scale / ((float)sum(u) / 256), value_scale = v_scale / 256
+// and out = y with real_out, else y quantised as ounce_quantize_params says. Sums are int32; sum(u) is exact in float. The weights
+// are numbers of 8 bits with the largest near 256 whatever it is a share of; the division by their own sum makes up for the
+// rounding. Shapes and the mask are as in ounce_attention_params; rows of in[0], in[1], in[2] and the output stand q_row,
+// k_row, v_row and out_row elements apart; head b begins offsets[5 b + i] elements into in[i], offsets[5 b + 4] into the output.
+typedef struct {
+    int64_t batch, m, n, k, v;
+    int64_t q_row, k_row, v_row, out_row;
+    int64_t mask_row, mask_column;
+    const int64_t *offsets;  // lives as long as the params
+    int32_t q_zero, k_zero, v_zero, out_zero, real_out;
+    float score_scale, value_scale, out_scale;
+} ounce_attention_s8_params;
 
 // Rows of [rows, columns] to mean 0 and variance 1. m = sum(x) / columns; v = (double)sum((x - m) * (x - m)) / columns;
 // f = (float)(1 / sqrt(v + epsilon)), this in double; t = (x - m) * f; out = fmaf(t, scale, bias), or t * scale,

@@ -17,14 +17,20 @@ struct ActivationGrids {
         let graph = plan.graph
         dtype = recipe.activations == .int16 ? .int16 : .int8
         signs = signed.signs.union(signed.clamped)
-        for index in plan.nodes.sorted() {
+        let scores = Set(plan.attentions.values.map(\.scoreNode))
+        for index in plan.nodes.sorted() where !scores.contains(index) {
             let node = graph.nodes[index]
             guard let output = node.outputs.first else { continue }
-            let hasOneValue = QuantizePlan.isLayer(node) || signed.thresholds[output] != nil
+            if plan.attentions[index] != nil {
+                if plan.int8Values.contains(output) { round(output, recipe, statistics) }
+                continue
+            }
+            let hasOneValue =
+                QuantizePlan.isLayer(node) || signed.thresholds[output] != nil || plan.scaling(node) != nil
             let inputs = hasOneValue ? Array(node.inputs.prefix(1)) : node.inputs
             for case let id? in inputs where grids[id] == nil { round(id, recipe, statistics) }
-            if QuantizePlan.keepsGrid(node.op), let x = node.inputs.first ?? nil {
-                grids[output] = grids[x]
+            if let factor = plan.gridFactor(node), let x = node.inputs.first ?? nil {
+                grids[output] = grids[x]?.scaled(by: factor)
             } else {
                 round(output, recipe, statistics)
             }
@@ -66,10 +72,17 @@ struct ActivationGrids {
         }
         for index in plan.nodes.sorted() {
             let node = plan.graph.nodes[index]
-            guard QuantizePlan.keepsGrid(node.op), let x = node.inputs.first ?? nil else { continue }
-            copy.grids[node.outputs[0]] = copy.grids[x]
+            guard let factor = plan.gridFactor(node), let x = node.inputs.first ?? nil else { continue }
+            copy.grids[node.outputs[0]] = copy.grids[x]?.scaled(by: factor)
         }
         return copy
+    }
+}
+
+extension AffineQuantization {
+    /// The grid of the same integers for numbers so many times larger.
+    fileprivate func scaled(by factor: Float) -> AffineQuantization {
+        AffineQuantization(scale: scale * factor, zeroPoint: zeroPoint)
     }
 }
 

@@ -106,8 +106,18 @@ package struct QuantizePass {
         }
         var builder = QuantizedGraphBuilder(
             graph, grids: grids, weights: weights, means: means, signed: signed)
+        let scores = Set(plan.attentions.values.map(\.scoreNode))
+        let softmaxes = Set(plan.attentions.values.map(\.softmaxNode))
         for (index, node) in graph.nodes.enumerated() {
-            if plan.nodes.contains(index) {
+            if scores.contains(index) {
+                try builder.addScores(node)
+            } else if softmaxes.contains(index) {
+                try builder.addAttentionWeights(node)
+            } else if plan.attentions[index] != nil {
+                try builder.addAttention(node, isInteger: plan.int8Values.contains(node.outputs[0]))
+            } else if plan.nodes.contains(index), let scaling = plan.scaling(node) {
+                try builder.addScaling(node, by: scaling.number)
+            } else if plan.nodes.contains(index) {
                 try builder.addQuantized(node, index)
             } else {
                 try builder.addFloat(node, sumsIntegers: exit.contains(index))

@@ -17,6 +17,8 @@ struct QuantizedGraphBuilder {
     private var integers: [ValueID: ValueID] = [:]
     /// Rounded values in float form, for nodes between int16 grids.
     private var rounded: [ValueID: ValueID] = [:]
+    /// For the results of softmaxes in attention on integers the sums of their rounded exponentials.
+    private var totals: [ValueID: ValueID] = [:]
 
     init(
         _ source: Graph, grids: ActivationGrids, weights: [Int: WeightQuantizer.Result], means: [ValueID: [Double]],
@@ -154,6 +156,58 @@ struct QuantizedGraphBuilder {
             return
         }
         integers[output] = try append(op, inputs, name: node.name, output: name, encoding: .affine(grids[output]))
+    }
+
+    /// A product with a number, or a quotient: the number is 1 on its own grid, so the integers stay as they are.
+    mutating func addScaling(_ node: Node, by number: Float) throws(CompressError) {
+        guard let x = node.inputs[0] else { throw CompressError(.recipe, "\(node.name) has no input") }
+        let one = result.addConstant(
+            Tensor([Int8(1)], shape: []) ?? Tensor([Int8(1)]), name: "\(node.name)/number",
+            encoding: .affine(AffineQuantization(scale: number, zeroPoint: 0)))
+        let output = node.outputs[0]
+        integers[output] = try append(
+            node.op, [try integer(x), one], name: node.name, output: source[output].name,
+            encoding: .affine(grids[output]))
+    }
+
+    // MARK: Attention on integers (see AttentionWeights)
+
+    /// `q · k` as float sums of integers.
+    mutating func addScores(_ node: Node) throws(CompressError) {
+        let operands = try node.inputs.compactMap { $0 }.map { (id) throws(CompressError) in try integer(id) }
+        let output = node.outputs[0]
+        floats[output] = try append(.matMul, operands, name: node.name, output: source[output].name)
+    }
+
+    /// A softmax without its division.
+    mutating func addAttentionWeights(_ node: Node) throws(CompressError) {
+        guard let scores = node.inputs[0] else { throw CompressError(.recipe, "\(node.name) has no input") }
+        let (x, name) = (try float(scores), node.name)
+        let top = try append(.reduce(.max, axes: [-1], keepDims: true), [x], name: "\(name)/max")
+        let difference = try append(.binary(.subtract, .none), [x, top], name: "\(name)/subtract")
+        let exponential = try append(.unary(.exp), [difference], name: name)
+        let weights = try append(
+            .quantize, [exponential], name: "\(name)/quantize", encoding: .affine(AttentionWeights.grid))
+        let real = try append(.dequantize, [weights], name: "\(name)/dequantize")
+        integers[node.outputs[0]] = weights
+        totals[node.outputs[0]] = try append(.reduce(.sum, axes: [-1], keepDims: true), [real], name: "\(name)/sum")
+    }
+
+    /// The weights' product with values, over their sum.
+    mutating func addAttention(_ node: Node, isInteger: Bool) throws(CompressError) {
+        guard let softmax = node.inputs[0], let v = node.inputs[1], let weights = integers[softmax],
+            let total = totals[softmax]
+        else { throw CompressError(.recipe, "\(node.name) comes before its softmax") }
+        let (output, name) = (node.outputs[0], source[node.outputs[0]].name)
+        let product = try append(.matMul, [weights, try integer(v)], name: node.name)
+        let quotient = try append(
+            .binary(.divide, .none), [product, total], name: "\(node.name)/divide", output: isInteger ? nil : name)
+        guard isInteger else {
+            floats[output] = quotient
+            return
+        }
+        integers[output] = try append(
+            .quantize, [quotient], name: "\(node.name)/quantize", output: name, encoding: .affine(grids[output]))
     }
 
     private static let signRange = Activation.clip(-1, 1)

@@ -10,6 +10,11 @@ struct LowerQuantizedOperators: Rule {
         var sources = Sources()
         switch float.op {
         case .conv, .fullyConnected: return try layer(float, for: node, &sources, in: &sweep)
+        case .matMul:
+            guard let a = try sources.add(float, 0, in: &sweep), let b = try sources.add(float, 1, in: &sweep) else {
+                return nil
+            }
+            return sources.rewrite(.matMul, [a, b], for: node)
         case .concat: return try concat(float, encoding, for: node, &sources, in: &sweep)
         case .binary(let binary, _) where binary == .add || binary == .subtract:
             guard let a = try sources.add(float, 0, in: &sweep), let b = try sources.add(float, 1, in: &sweep),

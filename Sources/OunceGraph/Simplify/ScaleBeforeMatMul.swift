@@ -7,7 +7,7 @@ struct ScaleBeforeMatMul: Rule {
                 let product = sweep.soleProducer(node, index), case .matMul = product.op,
                 let shape = sweep.input(node, index)?.shape, shape == y.shape,
                 let left = product.inputs[0], sweep[left].constant == nil,
-                let before = sweep[left].shape.elementCount, let after = shape.elementCount, before < after
+                isSmaller(sweep[left].shape, than: shape)
             else { continue }
             let (scale, scaled) = try sweep.makeNode(node.op, [left, node.inputs[1 - index]], name: node.name)
             return .nodes([
@@ -16,5 +16,12 @@ struct ScaleBeforeMatMul: Rule {
             ])
         }
         return nil
+    }
+
+    /// Also where leading extents are unknown but the same.
+    private func isSmaller(_ left: Shape, than product: Shape) -> Bool {
+        if let before = left.elementCount, let after = product.elementCount { return before < after }
+        let (width, columns) = (left.dims.last ?? -1, product.dims.last ?? -1)
+        return left.dims.dropLast() == product.dims.dropLast() && width > 0 && width < columns
     }
 }

@@ -2,21 +2,23 @@ import COunceKernels
 import OunceGraph
 
 /// The pieces of `softmax(q · k + mask) · v` that run as one step: the scores are never written out.
-struct AttentionPieces {
-    let q: ValueID
+package struct AttentionPieces {
+    package let q: ValueID
     /// Keys as columns.
-    let k: ValueID
-    let v: ValueID
+    package let k: ValueID
+    package let v: ValueID
     /// Of a shape that spreads over the scores.
-    let mask: ValueID?
+    package let mask: ValueID?
     let scores: Shape
+    /// The nodes of `q · k` and of the softmax.
+    package let (scoreNode, softmaxNode): (Int, Int)
     /// The nodes that the step of the last one stands for.
     let absorbed: [Int]
 }
 
 extension Graph {
     /// All attentions in float numbers, by the index of their last product.
-    func attentions() -> [Int: AttentionPieces] {
+    package func attentions() -> [Int: AttentionPieces] {
         var uses: [ValueID: Int] = [:]
         var maker: [ValueID: Int] = [:]
         for output in outputs { uses[output, default: 0] += 1 }
@@ -58,11 +60,12 @@ extension Graph {
                 let k = nodes[first].inputs.last ?? nil,
                 let output = product.outputs.first, let sum = nodes[first].outputs.first,
                 self[output].shape.dims.dropLast(2) == scores.dims.dropLast(2),
-                scores.elementCount ?? 0 > 0, self[output].shape.elementCount ?? 0 > 0,
-                self[q].shape.elementCount ?? 0 > 0,
+                [scores, self[output].shape, self[q].shape].allSatisfy({ !$0.dims.contains(0) }),
                 ([q, k, v, weights, logits, output, sum] + (mask.map { [$0] } ?? [])).allSatisfy(isReal)
             else { continue }
-            found[last] = AttentionPieces(q: q, k: k, v: v, mask: mask, scores: scores, absorbed: absorbed)
+            found[last] = AttentionPieces(
+                q: q, k: k, v: v, mask: mask, scores: scores, scoreNode: first, softmaxNode: softmax,
+                absorbed: absorbed)
         }
         return found
     }

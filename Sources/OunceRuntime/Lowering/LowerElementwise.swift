@@ -89,7 +89,9 @@ extension Lowering {
             guard isQuantized(b) else {
                 throw RuntimeError(.unsupported, "this operator on int8 values without scales")
             }
-            if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
+            if keepsIntegers(node) {
+                try alias(output, to: a)
+            } else if op == .add || op == .subtract, graph[a].shape == graph[b].shape {
                 let parameters = try additionParameters(node, subtract: op == .subtract, activation)
                 let operands = [try operand(a), try operand(b)]
                 emit(
@@ -107,6 +109,21 @@ extension Lowering {
             }
         default: try lowerGeneric(node)
         }
+    }
+
+    /// A product with a number, or a quotient, whose grid is the first operand's times that number: rounding gives back the
+    /// integers that it is made of.
+    func keepsIntegers(_ node: Node) -> Bool {
+        guard case .binary(let op, .none) = node.op, op == .multiply || op == .divide, node.inputs.count > 1,
+            let a = node.inputs[0], let b = node.inputs[1], isQuantized(a), isQuantized(node.outputs[0]),
+            let x = graph[a].encoding.affine, let y = graph[node.outputs[0]].encoding.affine,
+            let number = graph[b].encoding.affine, [x, y, number].allSatisfy(\.isPerTensor),
+            x.zeroPoint == y.zeroPoint, let stored = graph[b].constant?.elements(Int8.self), stored.count == 1,
+            graph[a].shape == graph[node.outputs[0]].shape
+        else { return false }
+        let real = Float(Int32(stored[0]) - number.zeroPoint) * number.scale
+        return (0x1p-20...0x1p20).contains(real) && (0x1p-60...0x1p60).contains(x.scale)
+            && y.scale == x.scale * (op == .multiply ? real : 1 / real)
     }
 
     private mutating func emitBinary(

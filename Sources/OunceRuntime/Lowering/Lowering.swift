@@ -52,12 +52,17 @@ struct Lowering {
             inputBuffers.append(index)
         }
         let (attentions, resizes) = (graph.attentions(), graph.resizes())
-        let absorbed = layers.union(attentions.values.flatMap(\.absorbed) + resizes.values.flatMap(\.absorbed))
+        let integerAttentions = integerAttentions()
+        let absorbed = layers.union(
+            attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed)
+                + resizes.values.flatMap(\.absorbed))
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {
                 if let pieces = attentions[index] {
                     try lowerAttention(node, pieces)
+                } else if let pieces = integerAttentions[index] {
+                    try lowerIntegerAttention(node, pieces)
                 } else if let pieces = resizes[index] {
                     try lowerResize(node, pieces)
                 } else if let residual = residualLayers[index] {
@@ -209,6 +214,7 @@ struct Lowering {
         case .dequantize where unreadDequantizations.contains(node.outputs[0]): break
         case .dequantize: try lowerDequantize(node)
         case .quantizeAs: try lowerQuantizeAs(node)
+        case .matMul where multipliesIntegers(node): try lowerIntegerMatMul(node)
         case .matMul: try lowerMatMul(node)
         case .recurrent(let layer): try lowerRecurrent(node, layer)
         case .batchNormalization:
