@@ -59,7 +59,8 @@ package struct FineTuning: Sendable, Hashable {
         epochs: Double = 3, loss: Loss = .distill, optimizer: Optimizer = .adamw, learningRate: Double? = nil,
         schedule: Schedule = .cosine, warmup: Double = 0, batchSize: Int = 64, weightDecay: Double = 0,
         clip: Double = 1, temperature: Double = 2, labelWeight: Double = 0,
-        augmentation: Augmentation = Augmentation(), seed: Int = 0, layers: [GlobPattern]? = nil, freeze: [GlobPattern] = []
+        augmentation: Augmentation = Augmentation(), seed: Int = 0,
+        layers: [GlobPattern]? = nil, freeze: [GlobPattern] = []
     ) {
         self.epochs = epochs
         self.loss = loss

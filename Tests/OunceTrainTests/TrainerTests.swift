@@ -156,12 +156,12 @@ import Testing
         let unseen = try SmallNet.data(count: 64, seed: 3)
         func settings(_ weight: Float) -> TrainingSettings {
             SmallNet.settings {
-                ($0.loss, $0.epochs) = (.distill(temperature: 2, divergence: 1, error: 0.5, labels: weight), 8)
+                ($0.loss, $0.epochs) = (.distill(temperature: 2, divergence: 1, error: 0.5, labels: weight), 16)
             }
         }
         let student = try SmallNet.graph(seed: 4)
         let imitating = try train(student, settings(0), data: data, teacher: teacher).graph
-        let taught = try train(student, settings(4), data: data, teacher: teacher).graph
+        let taught = try train(student, settings(20), data: data, teacher: teacher).graph
         let (before, after) = (try accuracy(imitating, unseen), try accuracy(taught, unseen))
         #expect(before < 0.6 && after > before + 0.2, "accuracy \(before) and \(after)")
         for wrong in [[], [Int32](repeating: 4, count: 128)] {
