@@ -88,7 +88,11 @@ package enum ConfigSnapshot {
                 + "noise: \(decimal(augmentation.noise)), time_mask: \(augmentation.timeMask), "
                 + "mixup: \(decimal(augmentation.mixup))}",
         ]
-        if tuning.loss == .distill { fields.append("temperature: \(decimal(tuning.temperature))") }
+        if tuning.loss == .distill {
+            fields += [
+                "temperature: \(decimal(tuning.temperature))", "label_weight: \(decimal(tuning.labelWeight))",
+            ]
+        }
         if let layers = tuning.layers { fields.append("layers: \(list(layers.map { text($0.text) }))") }
         fields.append("freeze: \(list(tuning.freeze.map { text($0.text) }))")
         return fields.joined(separator: ", ")

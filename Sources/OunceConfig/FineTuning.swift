@@ -1,7 +1,7 @@
 /// Training of the weights as they are then, to win accuracy back.
 package struct FineTuning: Sendable, Hashable {
     package enum Loss: String, Sendable, Hashable, CaseIterable {
-        /// Agreement with the original float model; needs no labels.
+        /// Agreement with the original float model; needs no labels, but may learn from them too.
         case distill
         case crossEntropy = "cross_entropy"
         case mse
@@ -46,6 +46,8 @@ package struct FineTuning: Sendable, Hashable {
     package let clip: Double
     /// Of distillation.
     package let temperature: Double
+    /// Of cross-entropy with labels beside distillation, where there are labels.
+    package let labelWeight: Double
     package let augmentation: Augmentation
     package let seed: Int
     /// The layers to train; nil: all.
@@ -56,7 +58,8 @@ package struct FineTuning: Sendable, Hashable {
     package init(
         epochs: Double = 3, loss: Loss = .distill, optimizer: Optimizer = .adamw, learningRate: Double? = nil,
         schedule: Schedule = .cosine, warmup: Double = 0, batchSize: Int = 64, weightDecay: Double = 0,
-        clip: Double = 1, temperature: Double = 2, augmentation: Augmentation = Augmentation(), seed: Int = 0,
+        clip: Double = 1, temperature: Double = 2, labelWeight: Double = 0,
+        augmentation: Augmentation = Augmentation(), seed: Int = 0,
         layers: [GlobPattern]? = nil, freeze: [GlobPattern] = []
     ) {
         self.epochs = epochs
@@ -69,6 +72,7 @@ package struct FineTuning: Sendable, Hashable {
         self.weightDecay = weightDecay
         self.clip = clip
         self.temperature = temperature
+        self.labelWeight = labelWeight
         self.augmentation = augmentation
         self.seed = seed
         self.layers = layers
@@ -103,7 +107,7 @@ package struct FineTuning: Sendable, Hashable {
             "epochs": .real(epochs), "loss": .text(loss.rawValue), "optimizer": .text(optimizer.rawValue),
             "learning_rate": .real(rate), "schedule": .text(schedule.rawValue), "warmup": .real(warmup),
             "batch_size": .integer(batchSize), "weight_decay": .real(weightDecay), "clip": .real(clip),
-            "temperature": .real(temperature), "seed": .integer(seed),
+            "temperature": .real(temperature), "label_weight": .real(labelWeight), "seed": .integer(seed),
             "augment": .map([
                 "shift": .integer(augmentation.shift), "flip": .bool(augmentation.flip),
                 "noise": .real(augmentation.noise), "time_mask": .integer(augmentation.timeMask),

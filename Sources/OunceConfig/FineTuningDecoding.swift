@@ -2,14 +2,14 @@ extension FineTuning {
     init?(_ field: Field) {
         let keys = [
             "epochs", "loss", "optimizer", "learning_rate", "schedule", "warmup", "batch_size", "weight_decay", "clip",
-            "temperature", "augment", "seed", "layers", "freeze",
+            "temperature", "label_weight", "augment", "seed", "layers", "freeze",
         ]
         guard let fields = field.fields(keys) else { return nil }
         let loss = fields.optional("loss") { $0.choice(Loss.allCases.map { ($0.rawValue, $0) }) }
-        if fields.has("temperature"), let loss, loss != .distill {
+        for key in ["temperature", "label_weight"] where fields.has(key) {
+            guard let loss, loss != .distill else { continue }
             fields.report(
-                "temperature", "'temperature' has no effect without 'loss: distill'",
-                "write 'loss: distill', or remove 'temperature'")
+                key, "'\(key)' has no effect without 'loss: distill'", "write 'loss: distill', or remove '\(key)'")
         }
         self.init(
             epochs: fields.optional("epochs") { $0.number(in: 0.01...10_000) } ?? 3, loss: loss ?? .distill,
@@ -23,6 +23,7 @@ extension FineTuning {
             weightDecay: fields.optional("weight_decay") { $0.number(in: 0...1) } ?? 0,
             clip: fields.optional("clip") { $0.number(in: 0...1e6) } ?? 1,
             temperature: fields.optional("temperature") { $0.number(in: 0.1...100) } ?? 2,
+            labelWeight: fields.optional("label_weight") { $0.number(in: 0...100) } ?? 0,
             augmentation: fields.optional("augment") { Augmentation($0) } ?? Augmentation(),
             seed: fields.optional("seed") { $0.integer(in: 0...Int(Int32.max)) } ?? 0,
             layers: fields.optional("layers") { $0.patterns(atLeast: 1) },

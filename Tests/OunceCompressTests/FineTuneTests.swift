@@ -136,6 +136,30 @@ import Testing
         #expect(steps[0].after.accuracy.map { $0.value > 0.9 } == true)
     }
 
+    /// Labels count where there are any and they are classes; else distillation goes on without, and says so.
+    @Test func labelsCountWhereThereAreAny() throws {
+        let loaded = try LoadedModel(path: models + "/vibration.onnx")
+        let labelled = try Dataset(path: models + "/vibration-calibration.npz", inputs: loaded.inputs)
+        let input = try #require(loaded.inputs.first)
+        let shape = Shape([24] + input.shape.dims.dropFirst())
+        let bare = try Samples.dataset([(input.name, Samples.floats(shape, seed: 3))], for: loaded.graph)
+        func run(_ weight: Double, _ data: Dataset, _ metric: Metric = .top1) throws -> (bits: [[Float]], note: String)
+        {
+            let (graph, note) = try FineTunePass(
+                tuning: FineTuning(epochs: 1, labelWeight: weight), data: data, teacher: loaded.graph, metric: metric,
+                options: RuntimeOptions(threads: 1), progress: { _ in }
+            ).run(try damaged(loaded.graph, level: 0.6, seed: 1))
+            return (graph.trainableConstants.compactMap { graph[$0].constant?.floats() }, note)
+        }
+        let (with, without) = (try run(1, labelled), try run(0, labelled))
+        #expect(!with.note.contains("labels") && !without.note.contains("labels"))
+        #expect(with.bits != without.bits)
+        #expect(try run(1, bare).note.contains("without labels: the data hold none"))
+        let regression = try run(1, labelled, .mse)
+        #expect(regression.note.contains("without labels: the model is no classifier"))
+        #expect(regression.bits == (try run(0, labelled, .mse)).bits)
+    }
+
     @Test func whatMakesNoSenseIsRefused() throws {
         let tune = RecipeStep.fineTune(FineTuning(epochs: 1))
         let cases: [([RecipeStep], training: String?, validation: String?, says: String)] = [

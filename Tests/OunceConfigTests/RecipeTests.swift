@@ -198,7 +198,7 @@ import Testing
                     epochs: 0.5, loss: .mse, weightDecay: 1e-5, augmentation: .init(shift: 2, mixup: 1),
                     layers: [GlobPattern("*")],
                     freeze: [GlobPattern("a")])),
-            .fineTune(FineTuning(temperature: 4)),
+            .fineTune(FineTuning(temperature: 4, labelWeight: 0.5)),
         ]
         let original = Recipe(name: "two", steps: steps)
         let again = try #require(recipe(ConfigSnapshot.yaml(original)).value)
@@ -208,7 +208,9 @@ import Testing
 
     @Test(arguments: [
         ("{epochs: 0}", "'epochs' is '0', out of range"), ("{loss: hinge}", "'loss' cannot be 'hinge'"),
-        ("{loss: mse, temperature: 3}", "'temperature' has no effect"), ("{batch_size: 0}", "'batch_size' is 0"),
+        ("{loss: mse, temperature: 3}", "'temperature' has no effect"),
+        ("{loss: cross_entropy, label_weight: 1}", "'label_weight' has no effect"),
+        ("{label_weight: -1}", "'label_weight' is '-1', out of range"), ("{batch_size: 0}", "'batch_size' is 0"),
         ("{augment: {rotate: 3}}", "unknown key 'rotate'"), ("{warmup: 120%}", "'warmup' is '120%', out of range"),
         ("{learning_rate: fast}", "'learning_rate' must be a number"), ("{layers: []}", "'layers' has 0 items"),
     ])

@@ -1,3 +1,4 @@
+import Glibc
 import OunceGraph
 import OunceTestSupport
 import Testing
@@ -87,6 +88,46 @@ import Testing
         for (index, gradient) in mixed.1.enumerated() {
             #expect(abs(gradient - (0.7 * own.1[index] + 0.3 * other.1[index])) < 1e-5)
         }
+    }
+
+    /// Labels add their cross-entropy to what distillation counts, scores both times in the same units; here of a teacher
+    /// that is the model itself, from which nothing is to be learned.
+    @Test(arguments: [Float(1), 1000]) func labelsCountBesideATeacher(_ size: Float) throws {
+        var c = GradientCase(seed: 5)
+        let scores = c.parameter([2, 5])
+        let factor = c.graph.addConstant(try #require(Tensor([size], shape: [1])), name: "size")
+        c.graph.outputs = [try c.node(.binary(.multiply, .none), [scores, factor])]
+        let program = try TrainingProgram(graph: c.graph, options: .init(trainable: [scores]))
+        program.forward()
+        let labels = [MixedLabel(own: 1, other: 3, share: 0.3), MixedLabel(own: 4, other: 4, share: 0)]
+        func apply(_ loss: Loss) -> (loss: Double, gradient: [Float]) {
+            let (loss, _) = LossHead(loss: loss, samples: 2).apply(
+                program, labels: labels, targets: nil, teacher: program, isClassifier: true, total: 2)
+            return (loss, (0..<10).map { program.heads[0].dx[$0] })
+        }
+        let none = apply(.distill(temperature: 2, divergence: 1, error: 0.5))
+        #expect(abs(none.loss) < 1e-6 && none.gradient.allSatisfy { abs($0) < 1e-6 })
+        let taught = apply(.distill(temperature: 2, divergence: 1, error: 0.5, labels: 0.7))
+        let x = (0..<10).map { Double(program.heads[0].x[$0]) }
+        let mean = x.reduce(0, +) / 10
+        let deviation = (x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 10).squareRoot()
+        let unit = max(1, deviation / 2)
+        #expect((unit > 1) == (size > 1))
+        var expected = 0.0
+        for (sample, label) in labels.enumerated() {
+            let row = x[(sample * 5)..<(sample * 5 + 5)].map { $0 / unit }
+            let top = try #require(row.max())
+            let sum = row.reduce(0) { $0 + exp($1 - top) }
+            var goal = [Double](repeating: 0, count: 5)
+            goal[Int(label.own)] += 1 - Double(label.share)
+            goal[Int(label.other)] += Double(label.share)
+            for i in 0..<5 {
+                expected -= 0.7 * goal[i] * (row[i] - top - log(sum))
+                let gradient = 0.7 / 2 / unit * (exp(row[i] - top) / sum - goal[i])
+                #expect(abs(Double(taught.gradient[sample * 5 + i]) - gradient) < 1e-5)
+            }
+        }
+        #expect(abs(taught.loss - expected) < 1e-5 * max(1, expected), "loss \(taught.loss) for \(expected)")
     }
 
     @Test func wholeNumbersCannotBeBlended() throws {

@@ -146,6 +146,32 @@ import Testing
         #expect(same.firstLoss < 1e-6)
     }
 
+    /// A teacher that knows nothing of two of the classes: labels say what it cannot, and are asked for where they count.
+    @Test func labelsSayMoreThanTheTeacher() throws {
+        let data = try SmallNet.data(count: 128, seed: 2)
+        let confused = try data.labelled(data.labels.map { $0 / 2 * 2 })
+        let teacher = try train(
+            try SmallNet.graph(seed: 1), SmallNet.settings { $0.epochs = 8 }, data: confused
+        ).graph
+        let unseen = try SmallNet.data(count: 64, seed: 3)
+        func settings(_ weight: Float) -> TrainingSettings {
+            SmallNet.settings {
+                ($0.loss, $0.epochs) = (.distill(temperature: 2, divergence: 1, error: 0.5, labels: weight), 16)
+            }
+        }
+        let student = try SmallNet.graph(seed: 4)
+        let imitating = try train(student, settings(0), data: data, teacher: teacher).graph
+        let taught = try train(student, settings(20), data: data, teacher: teacher).graph
+        let (before, after) = (try accuracy(imitating, unseen), try accuracy(taught, unseen))
+        #expect(before < 0.6 && after > before + 0.2, "accuracy \(before) and \(after)")
+        for wrong in [[], [Int32](repeating: 4, count: 128)] {
+            let error = #expect(throws: TrainError.self) {
+                try train(student, settings(1), data: try data.labelled(wrong), teacher: teacher)
+            }
+            #expect(error?.code == .data && error?.message.contains("label_weight") == true)
+        }
+    }
+
     /// A network whose scores are thousands learns like one whose scores are tens: the loss has no unit.
     @Test func distillationOfLargeScores() throws {
         func gradient(scale: Float) throws -> (loss: Double, gradient: [Float]) {

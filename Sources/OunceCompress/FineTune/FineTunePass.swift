@@ -44,7 +44,7 @@ struct FineTunePass {
         let judge = try held.map { (held) throws(CompressError) in
             try data.trainingData(labels, isRequired: false, samples: held)
         }
-        let settings = settings(graph)
+        let settings = settings(graph, hasLabels: samples.hasLabels)
         var constraints = constraints
         constraints.trainable = try trainable(in: graph)
         constraints.masks.merge(graph.zeroMasks) { given, _ in given }
@@ -55,9 +55,12 @@ struct FineTunePass {
             let untrained = trainer.scales
             let before = try judge.map { (judge) throws(TrainError) in try trainer.loss(judge) }
             let result = try trainer.run(samples, checkpoints: checkpoints, progress: progress)
-            let note =
+            var note =
                 "\(result.steps) steps of \(min(tuning.batchSize, samples.count)) samples, loss "
                 + "\(Compressor.text(result.firstLoss, 4)) to \(Compressor.text(result.lastLoss, 4))"
+            if tuning.labelWeight > 0, case .distill(_, _, _, 0) = settings.loss {
+                note += ", without labels: " + (samples.hasLabels ? "the model is no classifier" : "the data hold none")
+            }
             if let judge, let before, try trainer.loss(judge) >= before {
                 var unchanged = result
                 (unchanged.graph, unchanged.scales) = (graph, untrained)
@@ -97,12 +100,16 @@ struct FineTunePass {
         graph.outputs.first.map { graph[$0].shape.dims.dropFirst().reduce(1) { $0 * max($1, 1) } } ?? 0
     }
 
-    private func settings(_ graph: Graph) -> TrainingSettings {
+    private func settings(_ graph: Graph, hasLabels: Bool) -> TrainingSettings {
+        let isClassifier = graph.scoresClasses(metric)
         let loss: Loss =
             switch tuning.loss {
             case .crossEntropy: .crossEntropy
             case .mse: .mse
-            case .distill: .distill(temperature: Float(tuning.temperature), divergence: 1, error: 0.5)
+            case .distill:
+                .distill(
+                    temperature: Float(tuning.temperature), divergence: 1, error: 0.5,
+                    labels: isClassifier && hasLabels ? Float(tuning.labelWeight) : 0)
             }
         let schedule: Schedule.Kind =
             switch tuning.schedule {
@@ -119,7 +126,7 @@ struct FineTunePass {
                 shift: augmentation.shift, flip: augmentation.flip, noise: Float(augmentation.noise),
                 timeMask: augmentation.timeMask, mixup: Float(augmentation.mixup)),
             seed: UInt64(tuning.seed), threads: options.threads, allowedISAs: options.allowedISAs,
-            isClassifier: graph.scoresClasses(metric))
+            isClassifier: isClassifier)
     }
 }
 

@@ -51,10 +51,7 @@ final class BatchFeeder {
         let width = head.count / max(program.inputs.first?.shape.dims.first ?? 1, 1)
         switch settings.loss {
         case .crossEntropy:
-            guard data.labels.count == data.count, data.labels.allSatisfy({ (0..<Int32(width)).contains($0) }) else {
-                throw TrainError(
-                    .data, "cross_entropy needs a class below \(width) for every sample: an array 'labels'")
-            }
+            try Self.checkLabels(of: data, width, for: "cross_entropy")
             targets = nil
         case .mse:
             let wanted = (data.targets ?? data.inputs.first).map { $0.count / data.count } ?? 0
@@ -63,11 +60,18 @@ final class BatchFeeder {
                     .data, "mse compares \(width) outputs with \(wanted) numbers a sample; give labels of that shape")
             }
             targets = TrainBuffer(persistent: head.count * 4)
-        case .distill:
+        case .distill(_, _, _, let labels):
+            if labels > 0 { try Self.checkLabels(of: data, width, for: "label_weight") }
             guard let teacher, zip(teacher.heads, program.heads).allSatisfy({ $0.shape == $1.shape }),
                 teacher.heads.count == program.heads.count
             else { throw TrainError(.data, "the teacher's outputs have other shapes than the model's") }
             targets = nil
+        }
+    }
+
+    private static func checkLabels(of data: TrainingData, _ classes: Int, for what: String) throws(TrainError) {
+        guard data.labels.count == data.count, data.labels.allSatisfy({ (0..<Int32(classes)).contains($0) }) else {
+            throw TrainError(.data, "\(what) needs a class below \(classes) for every sample: an array 'labels'")
         }
     }
 

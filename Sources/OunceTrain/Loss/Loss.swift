@@ -8,11 +8,12 @@ package enum Loss: Sendable, Hashable {
     /// Mean squared error between the first output and targets of its shape; without targets the input itself (an
     /// autoencoder).
     case mse
-    /// Agreement with a teacher that sees the same inputs; needs no labels. For heads that are classifiers the
+    /// Agreement with a teacher that sees the same inputs. For heads that are classifiers the
     /// Kullback-Leibler divergence of the softmax at `temperature`, or at the deviation of the teacher's scores where that
     /// is more, times the square of `temperature` (arXiv 1503.02531), and for every head
-    /// the squared error relative to the teacher's variance, with these weights.
-    case distill(temperature: Float, divergence: Float, error: Float)
+    /// the squared error relative to the teacher's variance, with these weights; and for a first head that is a classifier
+    /// the cross-entropy with class labels, with the weight `labels`. A weight of 0 needs none.
+    case distill(temperature: Float, divergence: Float, error: Float, labels: Float = 0)
 
     package static let distillation = Loss.distill(temperature: 2, divergence: 1, error: 0.5)
 
@@ -43,13 +44,11 @@ struct LossHead {
             if index == 0, !labels.isEmpty { correct = hits(head, width, labels) }
             switch loss {
             case .crossEntropy where index == 0:
-                for sample in 0..<samples {
-                    sum += crossEntropy(head, sample * width, width, labels[sample], scale)
-                }
+                sum += crossEntropy(head, labels, scale)
             case .mse where index == 0:
                 guard let goal = targets else { continue }
                 sum += squaredError(head, goal, 2 * scale / Float(max(width, 1))) / Double(max(width, 1))
-            case .distill(let temperature, let divergence, let error):
+            case .distill(let temperature, let divergence, let error, let labelWeight):
                 guard let teacher, index < teacher.heads.count else { continue }
                 let goal = teacher.heads[index]
                 let columns = head.shape.dims.last ?? 1
@@ -66,6 +65,9 @@ struct LossHead {
                             Double(weight)
                             * divergenceOf(
                                 head, goal.x, row * columns, columns, temperature, unit: unit, scale * weight)
+                    }
+                    if index == 0, labelWeight > 0 {
+                        sum += Double(labelWeight) * crossEntropy(head, labels, scale * labelWeight, unit: unit)
                     }
                 }
                 let weight = error / max(variance, 1e-12) / Float(max(width, 1))
@@ -87,21 +89,33 @@ struct LossHead {
         return correct
     }
 
-    private func crossEntropy(_ head: Slot, _ start: Int, _ width: Int, _ label: MixedLabel, _ scale: Float) -> Double {
-        let (x, dx) = (head.x + start, head.dx + start)
-        var maximum = -Float.infinity
-        for i in 0..<width { maximum = max(maximum, x[i]) }
-        var sum: Float = 0
-        for i in 0..<width { sum += expf(x[i] - maximum) }
-        let log = logf(sum) + maximum
-        let (own, other) = (Int(label.own), Int(label.other))
-        guard (0..<width).contains(own), (0..<width).contains(other) else { return 0 }
-        if head.needsGradient {
-            for i in 0..<width { dx[i] += scale * expf(x[i] - log) }
-            dx[own] -= scale * (1 - label.share)
-            dx[other] -= scale * label.share
+    /// The sum over samples, each with its label; scores in units of `unit`.
+    private func crossEntropy(_ head: Slot, _ labels: [MixedLabel], _ scale: Float, unit: Float = 1) -> Double {
+        let width = head.count / max(samples, 1)
+        var sum = 0.0
+        for (sample, label) in labels.prefix(samples).enumerated() {
+            let (own, other) = (Int(label.own), Int(label.other))
+            guard (0..<width).contains(own), (0..<width).contains(other) else { continue }
+            let (x, dx) = (head.x + sample * width, head.dx + sample * width)
+            let log = logarithm(x, width, unit)
+            if head.needsGradient {
+                let factor = scale / unit
+                for i in 0..<width { dx[i] += factor * expf(x[i] / unit - log) }
+                dx[own] -= factor * (1 - label.share)
+                dx[other] -= factor * label.share
+            }
+            sum += Double(log - (x[own] + label.share * (x[other] - x[own])) / unit)
         }
-        return Double(log - (x[own] + label.share * (x[other] - x[own])))
+        return sum
+    }
+
+    /// Of the sum of the exponentials of a row in units of `unit`.
+    private func logarithm(_ row: UnsafePointer<Float>, _ width: Int, _ unit: Float) -> Float {
+        var maximum = -Float.infinity
+        for i in 0..<width { maximum = max(maximum, row[i] / unit) }
+        var sum: Float = 0
+        for i in 0..<width { sum += expf(row[i] / unit - maximum) }
+        return logf(sum) + maximum
     }
 
     /// Kullback-Leibler divergence of a row at a temperature, times its square; scores in units of `unit`.
@@ -111,14 +125,7 @@ struct LossHead {
     ) -> Double {
         let t = temperature * unit
         let (x, dx, y) = (head.x + start, head.dx + start, goal + start)
-        func logarithm(_ row: UnsafePointer<Float>) -> Float {
-            var maximum = -Float.infinity
-            for i in 0..<width { maximum = max(maximum, row[i] / t) }
-            var sum: Float = 0
-            for i in 0..<width { sum += expf(row[i] / t - maximum) }
-            return logf(sum) + maximum
-        }
-        let (own, other) = (logarithm(x), logarithm(y))
+        let (own, other) = (logarithm(x, width, t), logarithm(y, width, t))
         var result = 0.0
         for i in 0..<width {
             let (p, q) = (y[i] / t - other, x[i] / t - own)
