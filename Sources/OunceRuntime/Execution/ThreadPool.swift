@@ -73,7 +73,8 @@ package final class ThreadPool: @unchecked Sendable {
             self.body = body
             self.context = context
             job &+= 1
-            let shared = UInt64(min(parts, Self.maximumParts)), threads = UInt64(max(1, min(threads, Self.maximumThreads)))
+            let shared = UInt64(min(parts, Self.maximumParts))
+            let threads = UInt64(max(1, min(threads, Self.maximumThreads)))
             ounce_atomic_store(word(.pending), UInt32(shared))
             let unclaimed = UInt64(1) << shared - 1
             ounce_atomic_store64(ticket, UInt64(job) << 48 | shared << 40 | threads << 32 | unclaimed)
