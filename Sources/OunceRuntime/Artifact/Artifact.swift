@@ -201,7 +201,9 @@ extension Artifact {
             throw RuntimeError(.corrupt, "its checksum is wrong: it is damaged; copy or make it again")
         }
         var table = ByteReader(body, what: "the section table")
-        var sections: [Section: UnsafeRawBufferPointer] = [:]
+        // An array: the first dictionary of a kind of keys takes a twentieth of a millisecond, for the runtime looks for what they
+        // conform to.
+        var sections = [UnsafeRawBufferPointer?](repeating: nil, count: Section.allCases.count + 1)
         for _ in 0..<(try table.count(width: 20)) {
             let kind = Section(rawValue: try table.integer())
             let (offset, length) = (try table.integer(UInt64.self), try table.integer(UInt64.self))
@@ -209,10 +211,13 @@ extension Artifact {
                 throw table.damaged("a section lies outside the file")
             }
             let start = Int(offset)
-            if let kind { sections[kind] = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(length))]) }
+            if let kind {
+                sections[Int(kind.rawValue)] = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(length))])
+            }
         }
-        guard let graphBytes = sections[.graph], let checkBytes = sections[.checks],
-            let description = sections[.description], let dataBytes = sections[.data],
+        func section(_ kind: Section) -> UnsafeRawBufferPointer? { sections[Int(kind.rawValue)] }
+        guard let graphBytes = section(.graph), let checkBytes = section(.checks),
+            let description = section(.description), let dataBytes = section(.data),
             dataBytes.count >= TensorStorage.slack
         else { throw table.damaged("a section is missing") }
         let data = MappedData(bytes: dataBytes, owner: file)

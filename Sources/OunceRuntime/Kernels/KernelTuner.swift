@@ -139,7 +139,8 @@ struct KernelTuner {
         if kernels.contains(where: { !$0.variant.isEmpty }) {
             key += " w" + String(StableHash.of(weights.weights.bytes), radix: 16)
         }
-        return key + " " + kernels.map(\.name).joined(separator: ",")
+        for kernel in kernels { key += " " + kernel.name }
+        return key
     }
 }
 
