@@ -25,7 +25,7 @@ package struct LoadedModel: Sendable {
         self.file = file
         byteCount = file.bytes.count
         if Artifact.isArtifact(file.bytes) {
-            let opened = try CompressError.wrapping(.input) { try Artifact.open(path: path) }
+            let opened = try CompressError.wrapping(.input) { try Artifact.open(file, path: path) }
             guard given.shapes.isEmpty, given.values.isEmpty else {
                 throw CompressError(
                     .input, "\(path): the shapes and values of an artifact's inputs are settled when it is made")

@@ -174,6 +174,11 @@ extension Artifact {
         do {
             file = try MappedFile(path: path)
         } catch { throw RuntimeError(.io, error.description) }
+        return try open(file, path: path)
+    }
+
+    /// The artifact in a mapped file; its path is for messages.
+    package static func open(_ file: MappedFile, path: String) throws(RuntimeError) -> Artifact {
         do {
             return try withExtendedLifetime(file) { () throws(RuntimeError) in try decode(file) }
         } catch {
