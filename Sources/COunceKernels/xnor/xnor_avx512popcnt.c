@@ -7,15 +7,6 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,p
 #include "bits.h"
 #include "words_walk.h"
 
-// Tiles of the image of bits.
-#define WALK_INPUT uint8_t
-#define WALK_OUTPUT int8_t
-#define WALK_PIXELS 24
-#define WALK_VARIANTS(V)                                                                                       \
-    V(1, 1) V(4, 1) V(8, 1) V(12, 1) V(16, 1) V(20, 1) V(24, 1) V(1, 2) V(2, 2) V(4, 2) V(6, 2) V(8, 2) V(9, 2) \
-    V(10, 2) V(12, 2) V(1, 3) V(1, 4) V(1, 5) V(1, 6) V(1, 7) V(1, 8)
-#include "../conv/walk_body.h"
-
 // Makes the bits of `count` inputs: which are negative, which are 0; returns whether one is 0. Writes eight bytes at a time:
 // what comes behind is made later, or room.
 OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint8_t *zeros) {
@@ -46,16 +37,22 @@ static void make_rows(const ounce_call *call, xnor_image *image, int64_t row, in
     }
 }
 
-// Whether one of the inputs is 0 that lie between the first that a tile's first pixel reads and the last of its last.
-OUNCE_INLINE int some_zero(const tile_call *t, const int pixels) {
-    const conv_walk *w = t->walk;
-    const int64_t bytes = t->x[pixels - 1] - t->x[0] + (w->columns - 1) * w->column_step + w->length;
+// A block's panels for neighbouring output pixels, `step` and `out_step` elements apart.
+typedef struct {
+    const conv_walk *walk;
+    const ounce_conv_params *p;  // of the image
+    const char *panel;
+    int64_t channels;  // to store
+    int64_t step, out_step;
+} run_call;
+
+// Whether one of the inputs is 0 from the first that the pixel at x reads to the last that the one `further` elements on does.
+OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_walk *w) {
+    const int64_t bytes = further + (w->columns - 1) * w->column_step + w->length;
     __m512i some = _mm512_setzero_si512();
-    for (int64_t row = 0; row < w->rows; row++) {
-        const uint8_t *zeros = t->x[0] + xnor_plane(t->p) + row * w->row_step;
+    for (int64_t row = 0; row < w->rows; row++, zeros += w->row_step) {
         for (int64_t k = 0; k < bytes; k += 64) {
-            const int64_t left = bytes - k;
-            const uint64_t inside = left >= 64 ? ~0ull : (1ull << left) - 1;
+            const uint64_t inside = bytes - k >= 64 ? ~0ull : (1ull << (bytes - k)) - 1;
             some = _mm512_or_si512(some, _mm512_maskz_loadu_epi8(inside, zeros + k));
         }
     }
@@ -79,11 +76,11 @@ OUNCE_INLINE int32_t count_zeros(const uint8_t *zeros, const conv_walk *w) {
 
 // Takes twice the differing bits of a word off the sums; `outside` are the bits behind the segment in its last.
 OUNCE_INLINE void take_word(__m512i acc[][8], const uint8_t *const *x, int64_t k, int64_t plane, const char *weights,
-                            size_t panel_bytes, __m512i outside, const int pixels, const int panels, const int masked,
+                            const size_t *panel, __m512i outside, const int pixels, const int panels, const int masked,
                             const int last) {
     const __m512i less_two = _mm512_set1_epi8(-2);
     __m512i wide[8];
-    OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = _mm512_loadu_si512(weights + (size_t)n * panel_bytes);
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = _mm512_loadu_si512(weights + panel[n]);
     OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
         const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));
         __m512i without = outside;
@@ -99,63 +96,98 @@ OUNCE_INLINE void take_word(__m512i acc[][8], const uint8_t *const *x, int64_t k
     }
 }
 
-OUNCE_INLINE void count_tile(const tile_call *t, const int32_t *zeros, const int pixels, const int panels,
-                             const int masked) {
-    const conv_walk w = *t->walk;
-    const int64_t plane = xnor_plane(t->p), last = w.length % 4;
+OUNCE_INLINE void sum_group(__m512i acc[][8], const conv_walk *w, const uint8_t *const *x, int64_t plane,
+                            const char *weights, const size_t *panel, const int pixels, const int panels, const int masked) {
+    const int64_t last = w->length % 4;
     const __m512i outside = _mm512_set1_epi32((int32_t)(~0u << 8 * last));
-    __m512i acc[WALK_PIXELS][8];
-    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-        const __m512i start = _mm512_loadu_si512(t->panel + (size_t)n * w.panel_bytes);
-        const __m512i all = _mm512_add_epi32(start, _mm512_set1_epi32(t->p->in_zero));
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            acc[m][n] = masked ? _mm512_sub_epi32(all, _mm512_set1_epi32(zeros[m])) : all;
-        }
-    }
-    const char *weights = t->panel + S8_HEADER;
-    for (int64_t row = 0; row < w.rows; row++) {
-        for (int64_t column = 0; column < w.columns; column++) {
-            int64_t k = row * w.row_step + column * w.column_step;
-            const int64_t end = k + w.length - last;
-            __asm__("" : "+r"(k));  // one index for all pixels, not a pointer for each
+    for (int64_t row = 0; row < w->rows; row++) {
+        for (int64_t column = 0; column < w->columns; column++) {
+            int64_t k = row * w->row_step + column * w->column_step;
+            const int64_t end = k + w->length - last;
             for (; k < end; k += 4, weights += 64) {
-                take_word(acc, t->x, k, plane, weights, w.panel_bytes, outside, pixels, panels, masked, 0);
+                take_word(acc, x, k, plane, weights, panel, outside, pixels, panels, masked, 0);
             }
             if (!last) continue;
-            take_word(acc, t->x, k, plane, weights, w.panel_bytes, outside, pixels, panels, masked, 1);
+            take_word(acc, x, k, plane, weights, panel, outside, pixels, panels, masked, 1);
             weights += 64;
-        }
-    }
-    const ounce_range range = ounce_make_range(t->p->out_min, t->p->out_max, t->p->out_zero);
-    const int block = panels == 1 && pixels > 1 ? 1 : pixels > 1 ? 2 : 4, together = 4 / block;
-    OUNCE_UNROLL for (int first = 0; first < panels; first += block) {
-        __m512 scale[4];
-        OUNCE_UNROLL for (int i = 0; i < 4; i++) {
-            const int n = first + i % block < panels ? first + i % block : panels - 1;
-            scale[i] = _mm512_loadu_ps(t->panel + (size_t)n * w.panel_bytes + 64);
-        }
-        OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
-            __m512i sum[4];
-            OUNCE_UNROLL for (int i = 0; i < 4; i++) {
-                const int n = first + i % block < panels ? first + i % block : panels - 1;
-                sum[i] = acc[pixels - m > i / block ? m + i / block : m][n];
-            }
-            const __m512i q = requantised(sum, scale, range);
-            const int64_t offset = first * OUNCE_LANES;
-            if (pixels == 1) store_single(t->out[0] + t->out_offset + offset, q, t->channels - offset);
-            else store_group(t->out + m, t->out_offset, q, panels, t->channels);
         }
     }
 }
 
-OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
-    if (!t->p->in_ternary || !some_zero(t, pixels)) {
-        count_tile(t, NULL, pixels, panels, 0);
-        return;
+// Pixels and panels past the last ones repeat it.
+OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels, const int panels) {
+    const conv_walk w = *r->walk;
+    const int64_t plane = xnor_plane(r->p), step = r->step, out_step = r->out_step, channels = r->channels;
+    const int ternary = r->p->in_ternary;
+    const ounce_range range = ounce_make_range(r->p->out_min, r->p->out_max, r->p->out_zero);
+    const int block = panels < 4 ? panels : 4, together = 4 / block;
+    const char *weights = r->panel + S8_HEADER;
+    size_t panel[8];
+    __m512i start[8];
+    __m512 scale[8];
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+        panel[n] = (size_t)(pixels > 1 ? n : ounce_min64(n, (channels - 1) / OUNCE_LANES)) * w.panel_bytes;
+        start[n] = _mm512_add_epi32(_mm512_loadu_si512(r->panel + panel[n]), _mm512_set1_epi32(r->p->in_zero));
+        scale[n] = _mm512_loadu_ps(r->panel + panel[n] + 64);
     }
-    int32_t zeros[WALK_PIXELS];
-    for (int m = 0; m < pixels; m++) zeros[m] = count_zeros(t->x[m] + xnor_plane(t->p), t->walk);
-    count_tile(t, zeros, pixels, panels, 1);
+    for (; count > 0; count -= pixels, x += pixels * step, out += pixels * out_step) {
+        const uint8_t *from[8];
+        int8_t *to[8];
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+            const int64_t pixel = m < count ? m : count - 1;
+            from[m] = x + pixel * step, to[m] = out + pixel * out_step;
+        }
+        __m512i acc[8][8];
+        const int masked = ternary && some_zero(x + plane, from[pixels - 1] - x, &w);
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+            OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
+        }
+        if (masked) {
+            OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                const __m512i zeros = _mm512_set1_epi32(count_zeros(from[m] + plane, &w));
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_sub_epi32(acc[m][n], zeros);
+            }
+            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 1);
+        } else {
+            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 0);
+        }
+        OUNCE_UNROLL for (int first = 0; first < panels; first += block) {
+            OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
+                __m512i sum[4];
+                __m512 scales[4];
+                OUNCE_UNROLL for (int i = 0; i < 4; i++) {
+                    sum[i] = acc[m + i / block < pixels ? m + i / block : m][first + i % block];
+                    scales[i] = scale[first + i % block];
+                }
+                const __m512i q = requantised(sum, scales, range);
+                if (block == 4) store_single(to[m] + first * OUNCE_LANES, q, channels - first * OUNCE_LANES);
+                else store_group(to + m, 0, q, panels, channels);
+            }
+        }
+    }
+}
+#define RUN(pixels, panels)                                                                                        \
+    static __attribute__((noinline)) void run_##pixels##_##panels(const run_call *r, const uint8_t *x, int8_t *out, \
+                                                                  int64_t count) {                                 \
+        run(r, x, out, count, pixels, panels);                                                                     \
+    }
+RUN(8, 1)
+RUN(4, 2)
+RUN(1, 4)
+RUN(1, 8)
+
+// The panels of `block` for a run of pixels.
+static void run_block(run_call *r, const char *packed, int64_t block, const uint8_t *x, int8_t *out, int64_t count) {
+    const int64_t channel = block * r->walk->block * OUNCE_LANES;
+    r->panel = packed + (size_t)(block * r->walk->block) * r->walk->panel_bytes;
+    r->channels = r->p->out_c - channel;
+    if (r->walk->pixels == 1) (r->channels > 4 * OUNCE_LANES ? run_1_8 : run_1_4)(r, x, out + channel, count);
+    else (r->walk->block == 1 || r->channels <= OUNCE_LANES ? run_8_1 : run_4_2)(r, x, out + channel, count);
+}
+
+static void add_residual(const ounce_conv_params *p, int8_t *out, intptr_t offset, int64_t count, int64_t channels) {
+    if (p->out_pixel == channels) count *= channels, channels = count, count = 1;
+    for (; count > 0; count--, out += p->out_pixel) residual_s8(p, out, offset, channels);
 }
 
 void ounce_conv_s8_avx512popcnt_xnor(const ounce_call *call, int64_t begin, int64_t end) {
@@ -163,15 +195,29 @@ void ounce_conv_s8_avx512popcnt_xnor(const ounce_call *call, int64_t begin, int6
     const ounce_conv_params *p = call->params;
     xnor_image image = make_xnor_image(p, xnor_bit_elements(p));
     const conv_walk w = xnor_words_walk(&image.p);
-    const int64_t first = walk_pixel(&w, begin / w.blocks) / p->out_w;
-    const int64_t last = (walk_pixel(&w, (end - 1) / w.blocks + 1) - 1) / p->out_w;
+    const int64_t first_row = walk_pixel(&w, begin / w.blocks) / p->out_w;
+    const int64_t last_row = (walk_pixel(&w, (end - 1) / w.blocks + 1) - 1) / p->out_w;
     const int64_t below = (int64_t)(p->kernel_h - 1) * p->dilation_h + 1;
-    make_rows(call, &image, first / p->out_h * image.height + first % p->out_h * p->stride_h,
-              last / p->out_h * image.height + last % p->out_h * p->stride_h + below);
-    ounce_call bits = *call;
-    bits.params = &image.p;
-    bits.in[0] = call->scratch;
-    walk_units(&bits, &w, begin, end);
+    make_rows(call, &image, first_row / p->out_h * image.height + first_row % p->out_h * p->stride_h,
+              last_row / p->out_h * image.height + last_row % p->out_h * p->stride_h + below);
+    run_call r = {.walk = &w, .p = &image.p, .step = p->stride_w * image.p.in_pixel, .out_step = p->out_pixel};
+    for (int64_t unit = begin; unit < end;) {
+        const int64_t tile = unit / w.blocks, first = unit % w.blocks, last = ounce_min64(w.blocks, first + end - unit);
+        const int64_t pixels = walk_pixel(&w, tile + 1);
+        unit += last - first;
+        for (int64_t pixel = walk_pixel(&w, tile), count; pixel < pixels; pixel += count) {  // runs within a row
+            const int64_t row = pixel / p->out_w, column = pixel % p->out_w, b = row / p->out_h, y = row % p->out_h;
+            count = ounce_min64(pixels - pixel, p->out_w - column);
+            const uint8_t *x = (const uint8_t *)call->scratch + b * image.p.in_image + y * p->stride_h * image.p.in_row +
+                               column * r.step;
+            int8_t *out = (int8_t *)call->out + b * p->out_image + y * p->out_row + column * p->out_pixel;
+            for (int64_t block = first; block < last; block++) run_block(&r, call->packed, block, x, out, count);
+            if (!p->has_residual) continue;
+            const int64_t channel = first * w.block * OUNCE_LANES;
+            add_residual(p, out + channel, residual_offset(call), count,
+                         ounce_min64(p->out_c, last * w.block * OUNCE_LANES) - channel);
+        }
+    }
 }
 TARGET_END
 #endif
