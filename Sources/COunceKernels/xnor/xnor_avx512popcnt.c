@@ -59,19 +59,23 @@ OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_wal
     return _mm512_test_epi8_mask(some, some) != 0;
 }
 
-// How many of the inputs that an output pixel reads are 0.
-OUNCE_INLINE int32_t count_zeros(const uint8_t *zeros, const conv_walk *w) {
-    int64_t count = 0;
-    const uint64_t inside = (1ull << 8 * (w->length % 8)) - 1;
+// How many of the inputs that each pixel reads are 0.
+OUNCE_INLINE void count_zeros(int64_t *count, const uint8_t *const *x, int64_t plane, const conv_walk *w, const int pixels) {
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) count[m] = 0;
     for (int64_t row = 0; row < w->rows; row++) {
         for (int64_t column = 0; column < w->columns; column++) {
-            const uint8_t *from = zeros + row * w->row_step + column * w->column_step, *end = from + w->length / 8 * 8;
+            const int64_t from = plane + row * w->row_step + column * w->column_step;
             _Pragma("clang loop vectorize(disable) unroll(disable)")
-            for (; from < end; from += 8) count += __builtin_popcountll(LOAD(uint64_t, from));
-            if (inside) count += __builtin_popcountll(LOAD(uint64_t, from) & inside);
+            for (int64_t k = 0; k < w->length; k += 8) {
+                const uint64_t inside = w->length - k >= 8 ? ~0ull : (1ull << 8 * (w->length - k)) - 1;
+                OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                    uint64_t zeros = LOAD(uint64_t, x[m] + from + k) & inside;
+                    __asm__("" : "+r"(zeros));  // not in vectors
+                    count[m] += __builtin_popcountll(zeros);
+                }
+            }
         }
     }
-    return (int32_t)count;
 }
 
 // Takes twice the differing bits of a word off the sums; `outside` are the bits behind the segment in its last.
@@ -104,6 +108,7 @@ OUNCE_INLINE void sum_group(__m512i acc[][8], const conv_walk *w, const uint8_t 
         for (int64_t column = 0; column < w->columns; column++) {
             int64_t k = row * w->row_step + column * w->column_step;
             const int64_t end = k + w->length - last;
+            __asm__("" : "+r"(k));  // one index for all pixels, not a pointer for each
             for (; k < end; k += 4, weights += 64) {
                 take_word(acc, x, k, plane, weights, panel, outside, pixels, panels, masked, 0);
             }
@@ -143,8 +148,10 @@ OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t 
             OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
         }
         if (masked) {
+            int64_t count_of[8];
+            count_zeros(count_of, from, plane, &w, pixels);
             OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                const __m512i zeros = _mm512_set1_epi32(count_zeros(from[m] + plane, &w));
+                const __m512i zeros = _mm512_set1_epi32((int32_t)count_of[m]);
                 OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_sub_epi32(acc[m][n], zeros);
             }
             sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 1);
