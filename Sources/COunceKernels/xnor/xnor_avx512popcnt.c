@@ -47,14 +47,13 @@ typedef struct {
 } run_call;
 
 // Whether one of the inputs is 0 from the first that the pixel at x reads to the last that the one `further` elements on does.
-OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_walk *w) {
-    const int64_t bytes = further + (w->columns - 1) * w->column_step + w->length;
+OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_walk *w, const int one_segment) {
+    const int64_t bytes = further + (one_segment ? 0 : (w->columns - 1) * w->column_step) + w->length;
     __m512i some = _mm512_setzero_si512();
-    for (int64_t row = 0; row < w->rows; row++, zeros += w->row_step) {
-        for (int64_t k = 0; k < bytes; k += 64) {
-            const uint64_t inside = bytes - k >= 64 ? ~0ull : (1ull << (bytes - k)) - 1;
-            some = _mm512_or_si512(some, _mm512_maskz_loadu_epi8(inside, zeros + k));
-        }
+    for (int64_t row = 0; row < (one_segment ? 1 : w->rows); row++, zeros += w->row_step) {
+        int64_t k = 0;
+        for (; k < bytes - 64; k += 64) some = _mm512_or_si512(some, _mm512_loadu_si512(zeros + k));
+        some = _mm512_or_si512(some, _mm512_maskz_loadu_epi8(~0ull >> (64 - (bytes - k)), zeros + k));
     }
     return _mm512_test_epi8_mask(some, some) != 0;
 }
@@ -88,13 +87,11 @@ OUNCE_INLINE void take_word(__m512i acc[][8], const uint8_t *const *x, int64_t k
     OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
         const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));
         __m512i without = outside;
-        if (masked) {
-            without = _mm512_set1_epi32(LOAD(int32_t, x[m] + k + plane));
-            if (last) without = _mm512_or_si512(without, outside);
-        }
+        if (masked) without = _mm512_set1_epi32(LOAD(int32_t, x[m] + k + plane));
         OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-            const __m512i differing = masked || last ? _mm512_ternarylogic_epi32(wide[n], signs, without, 0x14)  // & ~
-                                                     : _mm512_xor_si512(wide[n], signs);
+            __m512i differing = masked || last ? _mm512_ternarylogic_epi32(wide[n], signs, without, 0x14)  // & ~
+                                               : _mm512_xor_si512(wide[n], signs);
+            if (masked && last) differing = _mm512_andnot_si512(outside, differing);
             acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], _mm512_popcnt_epi32(differing), less_two);
         }
     }
@@ -119,8 +116,36 @@ OUNCE_INLINE void sum_group(__m512i acc[][8], const conv_walk *w, const uint8_t 
     }
 }
 
-// Pixels and panels past the last ones repeat it.
-OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels, const int panels) {
+// Where inputs are 0: the sums from `start` on.
+OUNCE_INLINE void sum_masked(const run_call *r, const uint8_t *const *x, const size_t *panel, const __m512i *start,
+                             __m512i *sums, const int pixels, const int panels) {
+    const conv_walk w = *r->walk;
+    const int64_t plane = xnor_plane(r->p);
+    int64_t count[8];
+    count_zeros(count, x, plane, &w, pixels);
+    __m512i acc[8][8];
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
+    }
+    sum_group(acc, &w, x, plane, r->panel + S8_HEADER, panel, pixels, panels, 1);
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        const __m512i zeros = _mm512_set1_epi32((int32_t)count[m]);
+        OUNCE_UNROLL for (int n = 0; n < panels; n++) sums[m * panels + n] = _mm512_sub_epi32(acc[m][n], zeros);
+    }
+}
+#define SUM_MASKED(pixels, panels)                                                                      \
+    static __attribute__((noinline)) void sum_masked_##pixels##_##panels(                               \
+        const run_call *r, const uint8_t *const *x, const size_t *panel, const __m512i *start, __m512i *sums) { \
+        sum_masked(r, x, panel, start, sums, pixels, panels);                                           \
+    }
+SUM_MASKED(8, 1)
+SUM_MASKED(4, 2)
+SUM_MASKED(1, 4)
+SUM_MASKED(1, 8)
+
+// Pixels and panels past the last ones repeat it. With `words`, all that a pixel reads is one segment of so many whole words.
+OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels, const int panels,
+                      const int words) {
     const conv_walk w = *r->walk;
     const int64_t plane = xnor_plane(r->p), step = r->step, out_step = r->out_step, channels = r->channels;
     const int ternary = r->p->in_ternary;
@@ -128,12 +153,13 @@ OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t 
     const int block = panels < 4 ? panels : 4, together = 4 / block;
     const char *weights = r->panel + S8_HEADER;
     size_t panel[8];
-    __m512i start[8];
+    __m512i start[8], wide[8][2];
     __m512 scale[8];
     OUNCE_UNROLL for (int n = 0; n < panels; n++) {
         panel[n] = (size_t)(pixels > 1 ? n : ounce_min64(n, (channels - 1) / OUNCE_LANES)) * w.panel_bytes;
         start[n] = _mm512_add_epi32(_mm512_loadu_si512(r->panel + panel[n]), _mm512_set1_epi32(r->p->in_zero));
         scale[n] = _mm512_loadu_ps(r->panel + panel[n] + 64);
+        OUNCE_UNROLL for (int i = 0; i < words; i++) wide[i][n] = _mm512_loadu_si512(weights + panel[n] + 64 * i);
     }
     for (; count > 0; count -= pixels, x += pixels * step, out += pixels * out_step) {
         const uint8_t *from[8];
@@ -143,20 +169,33 @@ OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t 
             from[m] = x + pixel * step, to[m] = out + pixel * out_step;
         }
         __m512i acc[8][8];
-        const int masked = ternary && some_zero(x + plane, from[pixels - 1] - x, &w);
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
-        }
-        if (masked) {
-            int64_t count_of[8];
-            count_zeros(count_of, from, plane, &w, pixels);
+        if (ternary && some_zero(x + plane, from[pixels - 1] - x, &w, words > 0)) {
+            const uint8_t *copies[8];
+            __m512i starts[8], sums[8];
+            size_t offsets[8];
+            OUNCE_UNROLL for (int m = 0; m < pixels; m++) copies[m] = from[m];
+            OUNCE_UNROLL for (int n = 0; n < panels; n++) starts[n] = start[n], offsets[n] = panel[n];
+            if (pixels == 8) sum_masked_8_1(r, copies, offsets, starts, sums);
+            else if (pixels == 4) sum_masked_4_2(r, copies, offsets, starts, sums);
+            else if (panels == 4) sum_masked_1_4(r, copies, offsets, starts, sums);
+            else sum_masked_1_8(r, copies, offsets, starts, sums);
             OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                const __m512i zeros = _mm512_set1_epi32((int32_t)count_of[m]);
-                OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_sub_epi32(acc[m][n], zeros);
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = sums[m * panels + n];
             }
-            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 1);
         } else {
-            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 0);
+            OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
+            }
+            OUNCE_UNROLL for (int i = 0; i < words; i++) {
+                OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                    const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, from[m] + 4 * i));
+                    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+                        const __m512i differing = _mm512_popcnt_epi32(_mm512_xor_si512(wide[i][n], signs));
+                        acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], differing, _mm512_set1_epi8(-2));
+                    }
+                }
+            }
+            if (!words) sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 0);
         }
         OUNCE_UNROLL for (int first = 0; first < panels; first += block) {
             OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
@@ -173,23 +212,42 @@ OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t 
         }
     }
 }
-#define RUN(pixels, panels)                                                                                        \
-    static __attribute__((noinline)) void run_##pixels##_##panels(const run_call *r, const uint8_t *x, int8_t *out, \
-                                                                  int64_t count) {                                 \
-        run(r, x, out, count, pixels, panels);                                                                     \
+#define RUN(pixels, panels, words)                                                              \
+    static __attribute__((noinline)) void run_##pixels##_##panels##_##words(                    \
+        const run_call *r, const uint8_t *x, int8_t *out, int64_t count) {                      \
+        run(r, x, out, count, pixels, panels, words);                                           \
     }
-RUN(8, 1)
-RUN(4, 2)
-RUN(1, 4)
-RUN(1, 8)
+RUN(8, 1, 0)
+RUN(4, 2, 0)
+RUN(4, 2, 1)
+RUN(4, 2, 2)
+RUN(4, 2, 3)
+RUN(4, 2, 4)
+RUN(4, 2, 6)
+RUN(1, 4, 0)
+RUN(1, 8, 0)
+
+typedef void (*run_function)(const run_call *r, const uint8_t *x, int8_t *out, int64_t count);
+static run_function run_for(const conv_walk *w, int64_t channels) {
+    if (w->pixels == 1) return channels > 4 * OUNCE_LANES ? run_1_8_0 : run_1_4_0;
+    if (channels <= OUNCE_LANES) return run_8_1_0;
+    if (w->rows * w->columns > 1) return run_4_2_0;
+    switch (w->length) {
+        case 4: return run_4_2_1;
+        case 8: return run_4_2_2;
+        case 12: return run_4_2_3;
+        case 16: return run_4_2_4;
+        case 24: return run_4_2_6;
+        default: return run_4_2_0;
+    }
+}
 
 // The panels of `block` for a run of pixels.
 static void run_block(run_call *r, const char *packed, int64_t block, const uint8_t *x, int8_t *out, int64_t count) {
     const int64_t channel = block * r->walk->block * OUNCE_LANES;
     r->panel = packed + (size_t)(block * r->walk->block) * r->walk->panel_bytes;
     r->channels = r->p->out_c - channel;
-    if (r->walk->pixels == 1) (r->channels > 4 * OUNCE_LANES ? run_1_8 : run_1_4)(r, x, out + channel, count);
-    else (r->walk->block == 1 || r->channels <= OUNCE_LANES ? run_8_1 : run_4_2)(r, x, out + channel, count);
+    run_for(r->walk, r->channels)(r, x, out + channel, count);
 }
 
 static void add_residual(const ounce_conv_params *p, int8_t *out, intptr_t offset, int64_t count, int64_t channels) {
