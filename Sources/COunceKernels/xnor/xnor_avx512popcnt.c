@@ -68,9 +68,9 @@ OUNCE_INLINE void count_zeros(int64_t *count, const uint8_t *const *x, int64_t p
             for (int64_t k = 0; k < w->length; k += 8) {
                 const uint64_t inside = w->length - k >= 8 ? ~0ull : (1ull << 8 * (w->length - k)) - 1;
                 OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-                    uint64_t zeros = LOAD(uint64_t, x[m] + from + k) & inside;
+                    int64_t zeros = __builtin_popcountll(LOAD(uint64_t, x[m] + from + k) & inside);
                     __asm__("" : "+r"(zeros));  // not in vectors
-                    count[m] += __builtin_popcountll(zeros);
+                    count[m] += zeros;
                 }
             }
         }
