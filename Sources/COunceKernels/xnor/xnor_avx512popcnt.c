@@ -11,10 +11,15 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,p
 // what comes behind is made later, or room.
 OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint8_t *zeros) {
     uint64_t some = 0;
-    for (int64_t c = 0; c < count; c += 64, signs += 8, zeros += 8) {
-        const int64_t left = count - c;
-        const uint64_t inside = OUNCE_LIKELY(left >= 64) ? ~0ull : (1ull << left) - 1;
-        const __m512i x = _mm512_maskz_loadu_epi8(inside, in + c);
+    for (; count > 0; count -= 64, in += 64, signs += 8, zeros += 8) {
+        __m512i x;
+        uint64_t inside = ~0ull;
+        if (OUNCE_LIKELY(count >= 64)) {
+            x = _mm512_loadu_si512(in);
+        } else {
+            inside >>= 64 - count;
+            x = _mm512_maskz_loadu_epi8(inside, in);
+        }
         const uint64_t s = _mm512_movepi8_mask(x), z = inside & _mm512_testn_epi8_mask(x, x);
         memcpy(signs, &s, 8), memcpy(zeros, &z, 8);
         some |= z;
@@ -22,17 +27,17 @@ OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint
     return some != 0;
 }
 
-// Makes the rows of the image from `row` up to `end` (counted through the images).
-static void make_rows(const ounce_call *call, xnor_image *image, int64_t row, int64_t end) {
+// Makes the rows of an image's bits from `row` up to `end`.
+static void make_rows(const ounce_call *call, xnor_image *bits, int64_t image, int64_t row, int64_t end) {
     const ounce_conv_params *p = call->params;
     const int whole = p->in_pixel == p->in_c && p->in_c % 8 == 0;
-    const int64_t pixels = whole ? 1 : image->width, count = whole ? image->width * p->in_c : p->in_c;
+    const int64_t pixels = whole ? 1 : bits->width, count = whole ? bits->width * p->in_c : p->in_c;
+    const int64_t plane = xnor_plane_bytes(bits);
     for (; row < end; row++) {
-        const int8_t *in = (const int8_t *)call->in[0] + row / image->height * p->in_image +
-                           row % image->height * p->in_row;
-        uint8_t *to = (uint8_t *)call->scratch + row * image->p.in_row;
-        for (int64_t x = 0; x < pixels; x++, in += p->in_pixel, to += image->p.in_pixel) {
-            image->p.in_ternary |= make_bits(in, count, to, to + xnor_plane_bytes(image));
+        const int8_t *in = (const int8_t *)call->in[0] + image * p->in_image + row * p->in_row;
+        uint8_t *to = (uint8_t *)call->scratch + image * bits->p.in_image + row * bits->p.in_row;
+        for (int64_t x = 0; x < pixels; x++, in += p->in_pixel, to += bits->p.in_pixel) {
+            bits->p.in_ternary |= make_bits(in, count, to, to + plane);
         }
     }
 }
@@ -260,19 +265,21 @@ void ounce_conv_s8_avx512popcnt_xnor(const ounce_call *call, int64_t begin, int6
     const ounce_conv_params *p = call->params;
     xnor_image image = make_xnor_image(p, xnor_bit_elements(p));
     const conv_walk w = xnor_words_walk(&image.p);
-    const int64_t first_row = walk_pixel(&w, begin / w.blocks) / p->out_w;
-    const int64_t last_row = (walk_pixel(&w, (end - 1) / w.blocks + 1) - 1) / p->out_w;
     const int64_t below = (int64_t)(p->kernel_h - 1) * p->dilation_h + 1;
-    make_rows(call, &image, first_row / p->out_h * image.height + first_row % p->out_h * p->stride_h,
-              last_row / p->out_h * image.height + last_row % p->out_h * p->stride_h + below);
     run_call r = {.walk = &w, .p = &image.p, .step = p->stride_w * image.p.in_pixel, .out_step = p->out_pixel};
-    for (int64_t unit = begin; unit < end;) {
-        const int64_t tile = unit / w.blocks, first = unit % w.blocks, last = ounce_min64(w.blocks, first + end - unit);
-        const int64_t pixels = walk_pixel(&w, tile + 1);
+    int64_t tile = begin / w.blocks, first = begin % w.blocks, made = 0;
+    for (int64_t unit = begin; unit < end; tile++, first = 0) {
+        const int64_t last = ounce_min64(w.blocks, first + end - unit), pixels = walk_pixel(&w, tile + 1);
         unit += last - first;
         for (int64_t pixel = walk_pixel(&w, tile), count; pixel < pixels; pixel += count) {  // runs within a row
             const int64_t row = pixel / p->out_w, column = pixel % p->out_w, b = row / p->out_h, y = row % p->out_h;
             count = ounce_min64(pixels - pixel, p->out_w - column);
+            const int64_t top = b * image.height + y * p->stride_h;
+            made = ounce_max64(made, top);
+            if (made < top + below) {
+                make_rows(call, &image, b, made - b * image.height, top - b * image.height + below);
+                made = top + below;
+            }
             const uint8_t *x = (const uint8_t *)call->scratch + b * image.p.in_image + y * p->stride_h * image.p.in_row +
                                column * r.step;
             int8_t *out = (int8_t *)call->out + b * p->out_image + y * p->out_row + column * p->out_pixel;
