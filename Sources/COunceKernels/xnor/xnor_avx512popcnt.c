@@ -7,8 +7,8 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,p
 #include "bits.h"
 #include "words_walk.h"
 
-// Makes the bits of `count` inputs: which are negative, which are 0; returns whether one is 0. Writes eight bytes at a time:
-// what comes behind is made later, or room.
+// Makes the bits of `count` inputs: which are negative, which are 0; returns whether one is 0. Writes eight bytes at a
+// time: what comes behind is made later, or room.
 OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint8_t *zeros) {
     uint64_t some = 0;
     for (; count > 0; count -= 64, in += 64, signs += 8, zeros += 8) {
@@ -51,7 +51,7 @@ typedef struct {
     int64_t step, out_step;
 } run_call;
 
-// Whether one of the inputs is 0 from the first that the pixel at x reads to the last that the one `further` elements on does.
+// Whether one of the inputs is 0 from the first that a pixel reads to the last that the one `further` elements on does.
 OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_walk *w, const int one_segment) {
     const int64_t bytes = further + (one_segment ? 0 : (w->columns - 1) * w->column_step) + w->length;
     __m512i some = _mm512_setzero_si512();
@@ -64,7 +64,8 @@ OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_wal
 }
 
 // How many of the inputs that each pixel reads are 0.
-OUNCE_INLINE void count_zeros(int64_t *count, const uint8_t *const *x, int64_t plane, const conv_walk *w, const int pixels) {
+OUNCE_INLINE void count_zeros(int64_t *count, const uint8_t *const *x, int64_t plane, const conv_walk *w,
+                              const int pixels) {
     OUNCE_UNROLL for (int m = 0; m < pixels; m++) count[m] = 0;
     for (int64_t row = 0; row < w->rows; row++) {
         for (int64_t column = 0; column < w->columns; column++) {
@@ -103,7 +104,8 @@ OUNCE_INLINE void take_word(__m512i acc[][8], const uint8_t *const *x, int64_t k
 }
 
 OUNCE_INLINE void sum_group(__m512i acc[][8], const conv_walk *w, const uint8_t *const *x, int64_t plane,
-                            const char *weights, const size_t *panel, const int pixels, const int panels, const int masked) {
+                            const char *weights, const size_t *panel, const int pixels, const int panels,
+                            const int masked) {
     const int64_t last = w->length % 4;
     const __m512i outside = _mm512_set1_epi32((int32_t)(~0u << 8 * last));
     for (int64_t row = 0; row < w->rows; row++) {
@@ -138,19 +140,19 @@ OUNCE_INLINE void sum_masked(const run_call *r, const uint8_t *const *x, const s
         OUNCE_UNROLL for (int n = 0; n < panels; n++) sums[m * panels + n] = _mm512_sub_epi32(acc[m][n], zeros);
     }
 }
-#define SUM_MASKED(pixels, panels)                                                                      \
-    static __attribute__((noinline)) void sum_masked_##pixels##_##panels(                               \
+#define SUM_MASKED(pixels, panels)                                                                              \
+    static __attribute__((noinline)) void sum_masked_##pixels##_##panels(                                       \
         const run_call *r, const uint8_t *const *x, const size_t *panel, const __m512i *start, __m512i *sums) { \
-        sum_masked(r, x, panel, start, sums, pixels, panels);                                           \
+        sum_masked(r, x, panel, start, sums, pixels, panels);                                                   \
     }
 SUM_MASKED(8, 1)
 SUM_MASKED(4, 2)
 SUM_MASKED(1, 4)
 SUM_MASKED(1, 8)
 
-// Pixels and panels past the last ones repeat it. With `words`, all that a pixel reads is one segment of so many whole words.
-OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels, const int panels,
-                      const int words) {
+// Pixels and panels past the last ones repeat it. With `words`, a pixel reads one segment of so many whole words.
+OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels,
+                      const int panels, const int words) {
     const conv_walk w = *r->walk;
     const int64_t plane = xnor_plane(r->p), step = r->step, out_step = r->out_step, channels = r->channels;
     const int ternary = r->p->in_ternary;
@@ -280,8 +282,8 @@ void ounce_conv_s8_avx512popcnt_xnor(const ounce_call *call, int64_t begin, int6
                 make_rows(call, &image, b, made - b * image.height, top - b * image.height + below);
                 made = top + below;
             }
-            const uint8_t *x = (const uint8_t *)call->scratch + b * image.p.in_image + y * p->stride_h * image.p.in_row +
-                               column * r.step;
+            const uint8_t *x = (const uint8_t *)call->scratch + b * image.p.in_image +
+                               y * p->stride_h * image.p.in_row + column * r.step;
             int8_t *out = (int8_t *)call->out + b * p->out_image + y * p->out_row + column * p->out_pixel;
             for (int64_t block = first; block < last; block++) run_block(&r, call->packed, block, x, out, count);
             if (!p->has_residual) continue;
