@@ -43,7 +43,7 @@ import Testing
             x = try maker.node(
                 .binary(op, activation), swapped ? [shortcut, main] : [main, shortcut],
                 encoding: encoding(&maker, int8: int8))
-            values += [inner, main, x]
+            values += [inner, main, shortcut, x]
         }
         let pool = Pooling(
             kind: .max, kernel: [3, 3], strides: [2, 2], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1])
