@@ -51,7 +51,7 @@
         ounce_conv_s8_xnor_plain_scratch, ounce_conv_pixels
 #define HOW_CONV_S8_XNOR_WORDS \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_words_size, ounce_conv_s8_xnor_words_pack, 0, \
-        ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
+        ounce_conv_s8_xnor_bits_scratch, ounce_conv_s8_xnor_words_units
 #define HOW_CONV_S8_XNOR_BYTES \
     ounce_conv_s8_xnor_supports, ounce_conv_s8_xnor_bytes_size, ounce_conv_s8_xnor_bytes_pack, 0, \
         ounce_conv_s8_xnor_bits_scratch, ounce_conv_tile_units
@@ -168,6 +168,7 @@ size_t ounce_conv_s8_xnor_bytes_size(const void *params, const ounce_conv_weight
 void ounce_conv_s8_xnor_bytes_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 size_t ounce_conv_s8_xnor_table_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_xnor_table_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+int64_t ounce_conv_s8_xnor_words_units(const void *params);
 size_t ounce_conv_s8_xnor_plain_scratch(const void *params);
 size_t ounce_conv_s8_xnor_bits_scratch(const void *params);
 size_t ounce_conv_s8_xnor_table_scratch(const void *params);

@@ -27,28 +27,6 @@ OUNCE_INLINE __m512i inputs(const int8_t *x, __m512i sign) {
     return _mm512_xor_si512(_mm512_set1_epi32(LOAD(int32_t, x)), sign);
 }
 
-// Stores a group of four accumulators: `panels` panels of 4 / panels pixels.
-OUNCE_INLINE void store_group(int8_t *const *out, int64_t offset, __m512i q, const int panels, int64_t channels) {
-    if (panels == 1) {
-        const __m128i part[4] = {_mm512_castsi512_si128(q), _mm512_extracti32x4_epi32(q, 1),
-                                 _mm512_extracti32x4_epi32(q, 2), _mm512_extracti32x4_epi32(q, 3)};
-        if (OUNCE_LIKELY(channels >= 16)) {
-            OUNCE_UNROLL for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(out[i] + offset), part[i]);
-        } else {
-            const __mmask16 mask = (__mmask16)((1u << channels) - 1);
-            OUNCE_UNROLL for (int i = 0; i < 4; i++) _mm_mask_storeu_epi8(out[i] + offset, mask, part[i]);
-        }
-    } else {
-        const __m256i part[2] = {_mm512_castsi512_si256(q), _mm512_extracti32x8_epi32(q, 1)};
-        if (OUNCE_LIKELY(channels >= 32)) {
-            OUNCE_UNROLL for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(out[i] + offset), part[i]);
-        } else {
-            const __mmask32 mask = (__mmask32)((1u << channels) - 1);
-            OUNCE_UNROLL for (int i = 0; i < 2; i++) _mm256_mask_storeu_epi8(out[i] + offset, mask, part[i]);
-        }
-    }
-}
-
 // One pixel by up to eight panels. Memory decides: it is read in many streams. `sums` sums for each panel
 // hide the latency of adding where there are few.
 OUNCE_INLINE void single(const tile_call *t, const int panels) {
@@ -93,9 +71,8 @@ OUNCE_INLINE void single(const tile_call *t, const int panels) {
             sum[i] = acc[n][0];
             OUNCE_UNROLL for (int j = 1; j < sums; j++) sum[i] = _mm512_add_epi32(sum[i], acc[n][j]);
         }
-        const int64_t channels = t->channels - first * OUNCE_LANES;
-        const __mmask64 mask = channels >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << channels) - 1;
-        _mm512_mask_storeu_epi8(t->out[0] + t->out_offset + first * OUNCE_LANES, mask, requantised(sum, scale, range));
+        const int64_t offset = first * OUNCE_LANES;
+        store_single(t->out[0] + t->out_offset + offset, requantised(sum, scale, range), t->channels - offset);
     }
 }
 

@@ -58,6 +58,9 @@ OUNCE_INLINE conv_walk make_conv_walk(const ounce_conv_params *p, walk_registers
     return w;
 }
 
+// The first pixel of a tile.
+OUNCE_INLINE int64_t walk_pixel(const conv_walk *w, int64_t tile) { return tile * w->tile + ounce_min64(tile, w->longer); }
+
 // Int8: 16 start values and 16 scales, then sets of four; float: 16 biases, then single indices.
 #define S8_HEADER ((size_t)128)
 #define F32_HEADER ((size_t)64)

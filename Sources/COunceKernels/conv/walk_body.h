@@ -78,7 +78,7 @@ OUNCE_INLINE pixel_cursor cursor_at(const ounce_call *call, int64_t pixel) {
 }
 
 OUNCE_INLINE pixel_cursor cursor_at_tile(const ounce_call *call, const conv_walk *w, int64_t tile) {
-    return cursor_at(call, tile * w->tile + ounce_min64(tile, w->longer));
+    return cursor_at(call, walk_pixel(w, tile));
 }
 
 // The pixels of `tile`, where the cursor stands; returns how many.

@@ -56,7 +56,8 @@ OUNCE_INLINE int64_t xnor_image_elements(const xnor_image *image) { return image
 
 // Eight inputs to a byte: bytes of signs, then as many bytes of the mask; and room to read whole words.
 OUNCE_INLINE int64_t xnor_bit_elements(const ounce_conv_params *p) { return ounce_ceil_div(p->in_c, 8); }
-OUNCE_INLINE int64_t xnor_plane_bytes(const xnor_image *image) { return (xnor_image_elements(image) + 15) & ~(int64_t)7; }
+OUNCE_INLINE int64_t xnor_plane(const ounce_conv_params *image) { return (image->in_image * image->batch + 15) & ~(int64_t)7; }
+OUNCE_INLINE int64_t xnor_plane_bytes(const xnor_image *image) { return xnor_plane(&image->p); }
 // Offsets into the table, one for four inputs.
 OUNCE_INLINE int64_t xnor_table_elements(const ounce_conv_params *p) { return 4 * ounce_ceil_div(p->in_c, 16); }
 

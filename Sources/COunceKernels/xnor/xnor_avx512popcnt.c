@@ -2,119 +2,222 @@
 #include "../target.h"
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,popcnt")
+#define ADD_S8_AVX512
+#include "../conv/requantise_avx512.h"
 #include "bits.h"
+#include "words_walk.h"
 
-#define OUNCE_BODY_ISA avx512popcnt
-#define TILE_INPUT uint8_t
-#define TILE_OUTPUT int8_t
-#define TILE_WIDE 4
-#define TILE_NARROW 6
-#define TILE_GROUP 4
-#define TILE_VARIANTS(V) V(1, 1) V(3, 1) V(6, 1) V(1, 2) V(3, 2) V(6, 2) V(1, 3) V(4, 3) V(1, 4) V(4, 4)
-#define XNOR_ELEMENTS xnor_bit_elements
-#define XNOR_GROUP 8
-#define XNOR_STEP 4
-#define XNOR_STEP_BYTES 64
-#define XNOR_BEFORE 0
-#include "../conv/tile_body.h"
-
-OUNCE_INLINE int xnor_make(const int8_t *in, int64_t count, void *scratch, const xnor_image *image, int64_t at) {
-    char *signs = (char *)scratch + at, *mask = signs + xnor_plane_bytes(image);
-    int some = 0;
-    for (int64_t c = 0; c < count; c += 64, signs += 8, mask += 8) {
-        const int64_t left = ounce_min64(64, count - c);
-        const uint64_t inside = left == 64 ? ~0ull : (1ull << left) - 1;
+// Makes the bits of `count` inputs: which are negative, which are 0; returns whether one is 0. Writes eight bytes at a time:
+// what comes behind is made later, or room.
+OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint8_t *zeros) {
+    uint64_t some = 0;
+    for (int64_t c = 0; c < count; c += 64, signs += 8, zeros += 8) {
+        const int64_t left = count - c;
+        const uint64_t inside = OUNCE_LIKELY(left >= 64) ? ~0ull : (1ull << left) - 1;
         const __m512i x = _mm512_maskz_loadu_epi8(inside, in + c);
-        const uint64_t s = _mm512_movepi8_mask(x), m = _mm512_test_epi8_mask(x, x);
-        if (OUNCE_LIKELY(left == 64)) {
-            memcpy(signs, &s, 8), memcpy(mask, &m, 8);
+        const uint64_t s = _mm512_movepi8_mask(x), z = inside & _mm512_testn_epi8_mask(x, x);
+        memcpy(signs, &s, 8), memcpy(zeros, &z, 8);
+        some |= z;
+    }
+    return some != 0;
+}
+
+// Makes the rows of the image from `row` up to `end` (counted through the images).
+static void make_rows(const ounce_call *call, xnor_image *image, int64_t row, int64_t end) {
+    const ounce_conv_params *p = call->params;
+    const int whole = p->in_pixel == p->in_c && p->in_c % 8 == 0;
+    const int64_t pixels = whole ? 1 : image->width, count = whole ? image->width * p->in_c : p->in_c;
+    for (; row < end; row++) {
+        const int8_t *in = (const int8_t *)call->in[0] + row / image->height * p->in_image +
+                           row % image->height * p->in_row;
+        uint8_t *to = (uint8_t *)call->scratch + row * image->p.in_row;
+        for (int64_t x = 0; x < pixels; x++, in += p->in_pixel, to += image->p.in_pixel) {
+            image->p.in_ternary |= make_bits(in, count, to, to + xnor_plane_bytes(image));
+        }
+    }
+}
+
+// A block's panels for neighbouring output pixels, `step` and `out_step` elements apart.
+typedef struct {
+    const conv_walk *walk;
+    const ounce_conv_params *p;  // of the image
+    const char *panel;
+    int64_t channels;  // to store
+    int64_t step, out_step;
+} run_call;
+
+// Whether one of the inputs is 0 from the first that the pixel at x reads to the last that the one `further` elements on does.
+OUNCE_INLINE int some_zero(const uint8_t *zeros, int64_t further, const conv_walk *w) {
+    const int64_t bytes = further + (w->columns - 1) * w->column_step + w->length;
+    __m512i some = _mm512_setzero_si512();
+    for (int64_t row = 0; row < w->rows; row++, zeros += w->row_step) {
+        for (int64_t k = 0; k < bytes; k += 64) {
+            const uint64_t inside = bytes - k >= 64 ? ~0ull : (1ull << (bytes - k)) - 1;
+            some = _mm512_or_si512(some, _mm512_maskz_loadu_epi8(inside, zeros + k));
+        }
+    }
+    return _mm512_test_epi8_mask(some, some) != 0;
+}
+
+// How many of the inputs that an output pixel reads are 0.
+OUNCE_INLINE int32_t count_zeros(const uint8_t *zeros, const conv_walk *w) {
+    int64_t count = 0;
+    const uint64_t inside = (1ull << 8 * (w->length % 8)) - 1;
+    for (int64_t row = 0; row < w->rows; row++) {
+        for (int64_t column = 0; column < w->columns; column++) {
+            const uint8_t *from = zeros + row * w->row_step + column * w->column_step, *end = from + w->length / 8 * 8;
+            _Pragma("clang loop vectorize(disable) unroll(disable)")
+            for (; from < end; from += 8) count += __builtin_popcountll(LOAD(uint64_t, from));
+            if (inside) count += __builtin_popcountll(LOAD(uint64_t, from) & inside);
+        }
+    }
+    return (int32_t)count;
+}
+
+// Takes twice the differing bits of a word off the sums; `outside` are the bits behind the segment in its last.
+OUNCE_INLINE void take_word(__m512i acc[][8], const uint8_t *const *x, int64_t k, int64_t plane, const char *weights,
+                            const size_t *panel, __m512i outside, const int pixels, const int panels, const int masked,
+                            const int last) {
+    const __m512i less_two = _mm512_set1_epi8(-2);
+    __m512i wide[8];
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = _mm512_loadu_si512(weights + panel[n]);
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));
+        __m512i without = outside;
+        if (masked) {
+            without = _mm512_set1_epi32(LOAD(int32_t, x[m] + k + plane));
+            if (last) without = _mm512_or_si512(without, outside);
+        }
+        OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+            const __m512i differing = masked || last ? _mm512_ternarylogic_epi32(wide[n], signs, without, 0x14)  // & ~
+                                                     : _mm512_xor_si512(wide[n], signs);
+            acc[m][n] = _mm512_dpbusd_epi32(acc[m][n], _mm512_popcnt_epi32(differing), less_two);
+        }
+    }
+}
+
+OUNCE_INLINE void sum_group(__m512i acc[][8], const conv_walk *w, const uint8_t *const *x, int64_t plane,
+                            const char *weights, const size_t *panel, const int pixels, const int panels, const int masked) {
+    const int64_t last = w->length % 4;
+    const __m512i outside = _mm512_set1_epi32((int32_t)(~0u << 8 * last));
+    for (int64_t row = 0; row < w->rows; row++) {
+        for (int64_t column = 0; column < w->columns; column++) {
+            int64_t k = row * w->row_step + column * w->column_step;
+            const int64_t end = k + w->length - last;
+            for (; k < end; k += 4, weights += 64) {
+                take_word(acc, x, k, plane, weights, panel, outside, pixels, panels, masked, 0);
+            }
+            if (!last) continue;
+            take_word(acc, x, k, plane, weights, panel, outside, pixels, panels, masked, 1);
+            weights += 64;
+        }
+    }
+}
+
+// Pixels and panels past the last ones repeat it.
+OUNCE_INLINE void run(const run_call *r, const uint8_t *x, int8_t *out, int64_t count, const int pixels, const int panels) {
+    const conv_walk w = *r->walk;
+    const int64_t plane = xnor_plane(r->p), step = r->step, out_step = r->out_step, channels = r->channels;
+    const int ternary = r->p->in_ternary;
+    const ounce_range range = ounce_make_range(r->p->out_min, r->p->out_max, r->p->out_zero);
+    const int block = panels < 4 ? panels : 4, together = 4 / block;
+    const char *weights = r->panel + S8_HEADER;
+    size_t panel[8];
+    __m512i start[8];
+    __m512 scale[8];
+    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
+        panel[n] = (size_t)(pixels > 1 ? n : ounce_min64(n, (channels - 1) / OUNCE_LANES)) * w.panel_bytes;
+        start[n] = _mm512_add_epi32(_mm512_loadu_si512(r->panel + panel[n]), _mm512_set1_epi32(r->p->in_zero));
+        scale[n] = _mm512_loadu_ps(r->panel + panel[n] + 64);
+    }
+    for (; count > 0; count -= pixels, x += pixels * step, out += pixels * out_step) {
+        const uint8_t *from[8];
+        int8_t *to[8];
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+            const int64_t pixel = m < count ? m : count - 1;
+            from[m] = x + pixel * step, to[m] = out + pixel * out_step;
+        }
+        __m512i acc[8][8];
+        const int masked = ternary && some_zero(x + plane, from[pixels - 1] - x, &w);
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+            OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = start[n];
+        }
+        if (masked) {
+            OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+                const __m512i zeros = _mm512_set1_epi32(count_zeros(from[m] + plane, &w));
+                OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_sub_epi32(acc[m][n], zeros);
+            }
+            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 1);
         } else {
-            for (int64_t byte = 0; byte * 8 < left; byte++) {
-                signs[byte] = (char)(s >> 8 * byte), mask[byte] = (char)(m >> 8 * byte);
+            sum_group(acc, &w, from, plane, weights, panel, pixels, panels, 0);
+        }
+        OUNCE_UNROLL for (int first = 0; first < panels; first += block) {
+            OUNCE_UNROLL for (int m = 0; m < pixels; m += together) {
+                __m512i sum[4];
+                __m512 scales[4];
+                OUNCE_UNROLL for (int i = 0; i < 4; i++) {
+                    sum[i] = acc[m + i / block < pixels ? m + i / block : m][first + i % block];
+                    scales[i] = scale[first + i % block];
+                }
+                const __m512i q = requantised(sum, scales, range);
+                if (block == 4) store_single(to[m] + first * OUNCE_LANES, q, channels - first * OUNCE_LANES);
+                else store_group(to + m, 0, q, panels, channels);
             }
         }
-        some |= m != inside;
     }
-    return some;
+}
+#define RUN(pixels, panels)                                                                                        \
+    static __attribute__((noinline)) void run_##pixels##_##panels(const run_call *r, const uint8_t *x, int8_t *out, \
+                                                                  int64_t count) {                                 \
+        run(r, x, out, count, pixels, panels);                                                                     \
+    }
+RUN(8, 1)
+RUN(4, 2)
+RUN(1, 4)
+RUN(1, 8)
+
+// The panels of `block` for a run of pixels.
+static void run_block(run_call *r, const char *packed, int64_t block, const uint8_t *x, int8_t *out, int64_t count) {
+    const int64_t channel = block * r->walk->block * OUNCE_LANES;
+    r->panel = packed + (size_t)(block * r->walk->block) * r->walk->panel_bytes;
+    r->channels = r->p->out_c - channel;
+    if (r->walk->pixels == 1) (r->channels > 4 * OUNCE_LANES ? run_1_8 : run_1_4)(r, x, out + channel, count);
+    else (r->walk->block == 1 || r->channels <= OUNCE_LANES ? run_8_1 : run_4_2)(r, x, out + channel, count);
 }
 
-// The mask bits that an output pixel reads, of segments of whole words.
-OUNCE_INLINE uint32_t xnor_inputs(const uint8_t *mask, const conv_shape *s) {
-    uint32_t count = 0;
-    for (int64_t row = 0; row < s->rows; row++) {
-        for (int64_t column = 0; column < s->columns; column++) {
-            const uint8_t *from = mask + row * s->row_step + column * s->column_step;
-            int64_t k = 0;
-            for (; k + 8 <= s->length; k += 8) count += (uint32_t)__builtin_popcountll(LOAD(uint64_t, from + k));
-            if (k < s->length) count += (uint32_t)__builtin_popcount(LOAD(uint32_t, from + k));
-        }
-    }
-    return count;
+static void add_residual(const ounce_conv_params *p, int8_t *out, intptr_t offset, int64_t count, int64_t channels) {
+    if (p->out_pixel == channels) count *= channels, channels = count, count = 1;
+    for (; count > 0; count--, out += p->out_pixel) residual_s8(p, out, offset, channels);
 }
 
-// Counts the bits of a segment's last word, where it is not whole, or of all its other words.
-#define COUNT_WORD(counted, inside)                                                                            \
-    {                                                                                                          \
-        __m512i weights[TILE_PANELS];                                                                          \
-        OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                        \
-            weights[n] = _mm512_loadu_si512(w + (size_t)n * t->panel_bytes);                                   \
-        }                                                                                                      \
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {                                                        \
-            const __m512i signs = _mm512_set1_epi32(LOAD(int32_t, x[m] + k));                                  \
-            const uint32_t bits = LOAD(uint32_t, x[m] + k + plane) & (inside);                                 \
-            const __m512i mask = _mm512_set1_epi32((int32_t)bits);                                             \
-            if (masked && !(counted)) count[m] += (uint32_t)__builtin_popcount(bits);                          \
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) {                                                    \
-                /* (weights ^ signs) & mask */                                                                 \
-                const __m512i differing = _mm512_ternarylogic_epi32(weights[n], signs, mask, 0x28);            \
-                acc[m][n] = _mm512_add_epi32(acc[m][n], _mm512_popcnt_epi32(differing));                       \
-            }                                                                                                  \
-        }                                                                                                      \
-        w += 64;                                                                                               \
-    }
-
-OUNCE_INLINE void xnor_tile(const tile_call *t, const int pixels, const int panels, const int masked,
-                            const int whole) {
-    const ounce_conv_params *p = t->p;
-    const conv_shape s = *t->shape;
-    const int64_t plane = (p->in_image * p->batch + 15) & ~(int64_t)7;
-    __m512i acc[TILE_PIXELS][TILE_PANELS];
-    uint32_t count[TILE_PIXELS];
-    const uint8_t *x[TILE_PIXELS];
-    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-        OUNCE_UNROLL for (int n = 0; n < panels; n++) acc[m][n] = _mm512_setzero_si512();
-        x[m] = t->x[m];
-        count[m] = !masked ? (uint32_t)p->in_zero : whole ? xnor_inputs(x[m] + plane, &s) : 0;
-    }
-    const char *w = t->panel + PANEL_HEADER;
-    for (int64_t row = 0; row < s.rows; row++) {
-        for (int64_t column = 0; column < s.columns; column++) {
-            int64_t k = row * s.row_step + column * s.column_step;
-            const int64_t end = k + s.length;
-            for (; k + 4 <= end; k += 4) COUNT_WORD(whole, ~0u)
-            if (!whole && k < end) COUNT_WORD(0, (1u << 8 * (end - k)) - 1)
-        }
-    }
-    const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
-    OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-        const char *panel = t->panel + (size_t)n * t->panel_bytes;
-        const v16u start = LOAD(v16u, panel);
-        const v16f scale = LOAD(v16f, panel + sizeof(v16i));
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            if (m >= t->count) break;
-            store_requantised(t->out[m] + n * OUNCE_LANES, (v16i)(start + count[m] - 2 * (v16u)acc[m][n]), scale, range,
-                              t->channels - n * OUNCE_LANES);
+void ounce_conv_s8_avx512popcnt_xnor(const ounce_call *call, int64_t begin, int64_t end) {
+    if (begin >= end) return;
+    const ounce_conv_params *p = call->params;
+    xnor_image image = make_xnor_image(p, xnor_bit_elements(p));
+    const conv_walk w = xnor_words_walk(&image.p);
+    const int64_t first_row = walk_pixel(&w, begin / w.blocks) / p->out_w;
+    const int64_t last_row = (walk_pixel(&w, (end - 1) / w.blocks + 1) - 1) / p->out_w;
+    const int64_t below = (int64_t)(p->kernel_h - 1) * p->dilation_h + 1;
+    make_rows(call, &image, first_row / p->out_h * image.height + first_row % p->out_h * p->stride_h,
+              last_row / p->out_h * image.height + last_row % p->out_h * p->stride_h + below);
+    run_call r = {.walk = &w, .p = &image.p, .step = p->stride_w * image.p.in_pixel, .out_step = p->out_pixel};
+    for (int64_t unit = begin; unit < end;) {
+        const int64_t tile = unit / w.blocks, first = unit % w.blocks, last = ounce_min64(w.blocks, first + end - unit);
+        const int64_t pixels = walk_pixel(&w, tile + 1);
+        unit += last - first;
+        for (int64_t pixel = walk_pixel(&w, tile), count; pixel < pixels; pixel += count) {  // runs within a row
+            const int64_t row = pixel / p->out_w, column = pixel % p->out_w, b = row / p->out_h, y = row % p->out_h;
+            count = ounce_min64(pixels - pixel, p->out_w - column);
+            const uint8_t *x = (const uint8_t *)call->scratch + b * image.p.in_image + y * p->stride_h * image.p.in_row +
+                               column * r.step;
+            int8_t *out = (int8_t *)call->out + b * p->out_image + y * p->out_row + column * p->out_pixel;
+            for (int64_t block = first; block < last; block++) run_block(&r, call->packed, block, x, out, count);
+            if (!p->has_residual) continue;
+            const int64_t channel = first * w.block * OUNCE_LANES;
+            add_residual(p, out + channel, residual_offset(call), count,
+                         ounce_min64(p->out_c, last * w.block * OUNCE_LANES) - channel);
         }
     }
 }
-
-OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
-    const int whole = t->shape->length % 4 == 0;
-    if (!t->p->in_ternary) xnor_tile(t, pixels, panels, 0, 0);
-    else if (whole) xnor_tile(t, pixels, panels, 1, 1);
-    else xnor_tile(t, pixels, panels, 1, 0);
-}
-
-#include "xnor_walk.h"
 TARGET_END
 #endif

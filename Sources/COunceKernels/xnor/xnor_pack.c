@@ -1,5 +1,6 @@
 // Packs weights of +-1 as bits, and the portable kernel.
 #include "bits.h"
+#include "words_walk.h"
 
 bool ounce_conv_s8_xnor_supports(const void *params, const ounce_conv_weights *weights) {
     const ounce_conv_params *p = params;
@@ -78,6 +79,10 @@ static void pack_words(const void *params, const ounce_conv_weights *weights, in
     }
 WORDS(words, 4)
 WORDS(bytes, 1)
+int64_t ounce_conv_s8_xnor_words_units(const void *params) {
+    const xnor_image image = make_xnor_image(params, xnor_bit_elements(params));
+    return xnor_words_walk(&image.p).units;
+}
 size_t ounce_conv_s8_xnor_bits_scratch(const void *params) {
     const xnor_image image = make_xnor_image(params, xnor_bit_elements(params));
     return 2 * (size_t)xnor_plane_bytes(&image);
