@@ -5,7 +5,7 @@ import Testing
 
 /// Attention in pieces runs as one step, with the bits of its pieces.
 @Suite struct AttentionTests {
-    enum Mask: CaseIterable { case none, keys, heads, rows, number }
+    enum Mask: CaseIterable { case none, keys, heads, rows, number, layer }
 
     private struct Heads {
         var graph: Graph
@@ -31,9 +31,12 @@ import Testing
             case .heads: [batch, 1, queries, keys]
             case .rows: [queries, 1]
             case .number: []
+            case .layer: [batch, heads, queries, 3]
             }
         if let shape {
-            let added = maker.input(shape)
+            var added = maker.input(shape)
+            // The layer is no place to add the scores to.
+            if mask == .layer { added = try maker.node(.fullyConnected(.none), [added, maker.constant([keys, 3])]) }
             scores = try maker.node(.binary(.add, .none), maker.chance(0.5) ? [product, added] : [added, product])
         }
         let weights = try maker.node(.softmax(axis: -1), [scores])
@@ -59,7 +62,8 @@ import Testing
                     let what = "seed \(seed), \(isas.sorted()), \(threads) threads"
                     #expect(try one.run(made.inputs)[0].byteArray == pieces.run(made.inputs)[0].byteArray, "\(what)")
                     let kernels = try one.measureSteps(inputs: made.inputs, seconds: 0).map(\.kernel)
-                    #expect(kernels.count == 1 && kernels[0].hasPrefix("attention_f32"), "\(what): \(kernels)")
+                    #expect(kernels.count == (mask == .layer ? 2 : 1), "\(what): \(kernels)")
+                    #expect(kernels.last?.hasPrefix("attention_f32") == true, "\(what): \(kernels)")
                     #expect(try pieces.measureSteps(inputs: made.inputs, seconds: 0).count > 2, "\(what)")
                 }
             }

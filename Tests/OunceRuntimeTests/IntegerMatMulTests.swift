@@ -121,9 +121,12 @@ import Testing
             case .heads: [batch, 1, queries, keys]
             case .rows: [queries, 1]
             case .number: []
+            case .layer: [batch, heads, queries, 3]
             }
         if let shape {
-            let added = maker.input(shape)
+            var added = maker.input(shape)
+            // The layer is no place to add the scores to.
+            if mask == .layer { added = try maker.node(.fullyConnected(.none), [added, maker.constant([keys, 3])]) }
             scores = try maker.node(.binary(.add, .none), maker.chance(0.5) ? [product, added] : [added, product])
         }
         let top = try maker.node(.reduce(.max, axes: [-1], keepDims: true), [scores])
@@ -167,7 +170,8 @@ import Testing
                     #expect(same(result, expected), "\(what)")
                     #expect(try same(pieces.run(made.inputs)[0], expected), "\(what)")
                     let kernels = try one.measureSteps(inputs: made.inputs, seconds: 0).map(\.kernel)
-                    #expect(kernels.count == 1 && kernels[0].hasPrefix("attention_s8_"), "\(what): \(kernels)")
+                    #expect(kernels.count == (mask == .layer ? 2 : 1), "\(what): \(kernels)")
+                    #expect(kernels.last?.hasPrefix("attention_s8_") == true, "\(what): \(kernels)")
                     let apart = try pieces.measureSteps(inputs: made.inputs, seconds: 0).map(\.kernel)
                     #expect(apart.filter { $0.hasPrefix("matmul_s8_") }.count == 2, "\(what): \(apart)")
                 }

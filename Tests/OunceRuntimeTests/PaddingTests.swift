@@ -96,4 +96,31 @@ import Testing
                 "quantize_scalar", "copy_scalar", "copy_scalar", "conv_s8_scalar", "conv_s8_scalar",
             ])
     }
+
+    /// Of a chain of images of one size two lie in the arena at a time: the borders of both are filled once, and stand for those
+    /// that come after.
+    @Test(arguments: [1, 2]) func bordersThatStandAreNotFilledAgain(threads: Int) throws {
+        var maker = RandomGraph(seed: 2)
+        let source = maker.input([1, 9, 7, 8])
+        var values = [source]
+        for _ in 0..<6 {
+            let attributes = Convolution(
+                strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1], activation: .relu)
+            values.append(
+                try maker.sum(
+                    .conv(attributes), values[values.count - 1],
+                    maker.weights([8, 3, 3, 8], int8: false, perChannel: false), maker.bias(8, int8: false), terms: 72))
+        }
+        let graph = try maker.finish(values[values.count - 1])
+        var plain = graph
+        plain.outputs += values.dropFirst().dropLast()
+        let inputs = maker.inputs(of: graph)
+        let model = try Model(graph: graph, options: RuntimeOptions(threads: threads))
+        let steps = try model.measureSteps(inputs: inputs, seconds: 0).map(\.kernel)
+        #expect(steps.count { $0.hasPrefix("conv") } == 6)
+        // The input is copied into its padding.
+        #expect(steps.count { $0.hasPrefix("copy") } == 3, "\(steps)")
+        let expected = try Model(graph: plain, options: RuntimeOptions()).run(inputs)[0]
+        for _ in 0..<3 { #expect(try model.run(inputs)[0].byteArray == expected.byteArray) }
+    }
 }

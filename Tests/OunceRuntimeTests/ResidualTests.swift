@@ -43,7 +43,7 @@ import Testing
             x = try maker.node(
                 .binary(op, activation), swapped ? [shortcut, main] : [main, shortcut],
                 encoding: encoding(&maker, int8: int8))
-            values += [inner, main, x]
+            values += [inner, main, shortcut, x]
         }
         let pool = Pooling(
             kind: .max, kernel: [3, 3], strides: [2, 2], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1])
@@ -59,13 +59,23 @@ import Testing
         return (graph, plain)
     }
 
+    /// Steps that only add.
+    private func additions(_ graph: Graph, _ inputs: [Tensor]) throws -> Int {
+        let model = try Model(graph: graph, options: RuntimeOptions())
+        return try model.measureSteps(inputs: inputs, seconds: 0).count {
+            $0.kernel.hasPrefix("add_s8") || $0.kernel.hasPrefix("binary_f32")
+        }
+    }
+
     @Test(arguments: [false, true]) func sameBits(int8: Bool) throws {
-        print("seeds 0..<12")
-        for seed in UInt64(0)..<12 {
+        print("seeds 0..<8")
+        for seed in UInt64(0)..<8 {
             var maker = RandomGraph(seed: seed)
             let (graph, plain) = try network(&maker, int8: int8)
             let inputs = maker.inputs(of: graph)
             try expectAgreement(graph, inputs, tolerance: 1e-4, seed: seed)
+            #expect(try additions(graph, inputs) == 0, "seed \(seed)")
+            #expect(try additions(plain, inputs) > 0, "seed \(seed)")
             for isas in instructionSets {
                 for threads in 1...2 {
                     let options = RuntimeOptions(allowedISAs: isas, threads: threads)
@@ -75,13 +85,6 @@ import Testing
                     for (a, b) in zip(results, try apart.run(inputs)) {
                         #expect(a.byteArray == b.byteArray, "seed \(seed), \(isas.sorted()), \(threads) threads")
                     }
-                    func additions(_ model: Model) throws -> Int {
-                        try model.measureSteps(inputs: inputs, seconds: 0).count {
-                            $0.kernel.hasPrefix("add_s8") || $0.kernel.hasPrefix("binary_f32")
-                        }
-                    }
-                    #expect(try additions(model) == 0, "seed \(seed)")
-                    #expect(try additions(apart) > 0, "seed \(seed)")
                 }
             }
         }

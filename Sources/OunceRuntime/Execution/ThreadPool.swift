@@ -96,7 +96,7 @@ package final class ThreadPool: @unchecked Sendable {
             let (parts, threads) = (now >> 40 & 0xFF, now >> 32 & 0xFF)
             guard now >> 48 == UInt64(job), left != 0, UInt64(thread) < threads else { return }
             // The first that is left from where the thread's share begins.
-            let own = left & (UInt64.max << UInt64(thread) &* parts / threads)
+            let own = left & (UInt64.max << (UInt64(thread) * parts / threads))
             let part = (own != 0 ? own : left).trailingZeroBitCount
             guard ounce_atomic_exchange64(ticket, now, now ^ (1 << UInt64(part))) != 0 else { continue }
             // A claimed part keeps the job alive: body and context are this job's.

@@ -88,7 +88,7 @@ extension Lowering {
             parameters.round_away = pool.roundsHalvesAway && from == to ? 1 : 0
             (parameters.out_min, parameters.out_max) = Self.quantizedBounds(pool.activation, to)
             // Max pooling keeps the grid: the input moves onto the output's first.
-            if pool.kind == .max {
+            if pool.kind == .max, from != to {
                 source = try requantized(x, to: graph[node.outputs[0]].encoding, node: node.name)
             }
         default: throw RuntimeError(.unsupported, "pooling of \(graph[x].dtype) values")

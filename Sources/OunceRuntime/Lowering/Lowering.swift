@@ -43,7 +43,12 @@ struct Lowering {
         putOffTransposes = graph.transposesBeforeQuantization()
         integerLayers = graph.integerLayers(largestReduction: Self.maximumInt8Reduction)
         unreadDequantizations = graph.unreadDequantizations(integerLayers)
-        let (residuals, layers) = findResidualLayers()
+        let (attentions, resizes) = (graph.attentions(), graph.resizes())
+        let integerAttentions = integerAttentions()
+        let taken = Set(
+            attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed)
+                + resizes.values.flatMap(\.absorbed))
+        let (residuals, layers) = findResidualLayers(besides: taken)
         residualLayers = residuals
         paddedLayouts = findPaddedLayouts()
         for input in graph.inputs {
@@ -51,11 +56,7 @@ struct Lowering {
             bufferOf[input] = index
             inputBuffers.append(index)
         }
-        let (attentions, resizes) = (graph.attentions(), graph.resizes())
-        let integerAttentions = integerAttentions()
-        let absorbed = layers.union(
-            attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed)
-                + resizes.values.flatMap(\.absorbed))
+        let absorbed = layers.union(taken)
         var problems: [String] = []
         for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) {
             do {

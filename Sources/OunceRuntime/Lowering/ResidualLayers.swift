@@ -14,11 +14,13 @@ struct ResidualLayer: Sendable {
 extension Lowering {
     /// The layers whose results nothing but an addition reads, by the index of that addition; with the indices of the layers.
     /// Where both operands are such layers, it is the later one.
-    func findResidualLayers() -> (found: [Int: ResidualLayer], absorbed: Set<Int>) {
+    ///
+    /// - Parameter taken: nodes that other steps stand for, by index.
+    func findResidualLayers(besides taken: Set<Int>) -> (found: [Int: ResidualLayer], absorbed: Set<Int>) {
         let (producers, consumers, kept) = (graph.producers(), graph.consumers(), Set(graph.outputs))
         var found: [Int: ResidualLayer] = [:]
         var absorbed: Set<Int> = []
-        for (index, addition) in graph.nodes.enumerated() {
+        for (index, addition) in graph.nodes.enumerated() where !taken.contains(index) {
             let operands = addition.inputs.compactMap { $0 }
             guard case .binary(let op, _) = addition.op, operands.count == 2, hasKernel(addition),
                 graph[operands[0]].shape == graph[operands[1]].shape,
