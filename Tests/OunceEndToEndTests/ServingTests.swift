@@ -201,7 +201,11 @@ extension EndToEndTests {
             try folder.write("profile: auto\nmodels:\n  - {name: a, sauce: b}\nserver: {socket: x}\n", to: "ounce.yaml")
             let daemon = try TestDaemon(folder: folder)
             #expect(try daemon.program.wait().status == 78)
-            #expect(daemon.notifications.contains { $0.hasPrefix("STATUS=") && $0.contains("ounce.yaml:3:") })
+            let isTold = try eventually {
+                daemon.notifications.contains { $0.hasPrefix("STATUS=") && $0.contains("ounce.yaml:3:") }
+                    && !daemon.logged("ounce.yaml:3:").isEmpty
+            }
+            #expect(isTold)
             let entry = try #require(daemon.logged("ounce.yaml:3:").first)
             #expect(entry.has("OUNCE_LINE", "3") && entry.has("OUNCE_FILE", daemon.settings))
             #expect(entry.message.contains("source"), "the suggestion")
