@@ -201,7 +201,7 @@ extension EndToEndTests {
             try folder.write("profile: auto\nmodels:\n  - {name: a, sauce: b}\nserver: {socket: x}\n", to: "ounce.yaml")
             let daemon = try TestDaemon(folder: folder)
             #expect(try daemon.program.wait().status == 78)
-            let isTold = try eventually {
+            let isTold = eventually {
                 daemon.notifications.contains { $0.hasPrefix("STATUS=") && $0.contains("ounce.yaml:3:") }
                     && !daemon.logged("ounce.yaml:3:").isEmpty
             }
