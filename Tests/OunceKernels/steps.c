@@ -178,6 +178,7 @@ static step *make_random_conv(ounce_family family) {
     } else {
         p.in_c = PICK(1, 2, 3, 3, 4, 5, 8, 16, 17, 33, 64);
         p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
+        if (random_int(0, 7) == 0) p.kernel_h = 1, p.kernel_w = random_int(1, 3), p.in_c = PICK(32, 64);  // words of signs
         if (random_int(0, 7) == 0) {
             p.groups = random_int(2, 4);
             p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
