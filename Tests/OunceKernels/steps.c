@@ -183,12 +183,19 @@ static step *make_random_conv(ounce_family family) {
             p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
         }
     }
+    const int signs = family == OUNCE_CONV_S8 && random_int(0, 7) == 0;  // of windows of few whole words
+    if (signs) {
+        p.groups = p.kernel_h = p.dilation_w = 1, p.kernel_w = random_int(1, 3);
+        p.in_c = PICK(32, 64), p.out_c = PICK(17, 32, 40, 100), p.out_w = random_int(1, 40);
+    }
     const int64_t in_h = (p.out_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1 + random_int(0, 1);
     const int64_t in_w = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1 + random_int(0, 1);
     const int gaps = random_int(0, 3) ? 0 : random_int(1, 3);
     random_strides(p.in_c, in_w, in_h, gaps, &p.in_image, &p.in_row, &p.in_pixel);
     random_strides(p.out_c, p.out_w, p.out_h, gaps, &p.out_image, &p.out_row, &p.out_pixel);
-    return make_conv_step(family, p);
+    step *s = make_conv_step(family, p);
+    if (signs) set_weights(s, WEIGHTS_1_BIT);
+    return s;
 }
 
 static void make_pool(step *s) {

@@ -7,6 +7,8 @@ TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,p
 #include "bits.h"
 #include "words_walk.h"
 
+// The second plane of bits tells which inputs are 0: the opposite of a mask.
+
 // Makes the bits of `count` inputs: which are negative, which are 0; returns whether one is 0. Writes eight bytes at a
 // time: what comes behind is made later, or room.
 OUNCE_INLINE int make_bits(const int8_t *in, int64_t count, uint8_t *signs, uint8_t *zeros) {
