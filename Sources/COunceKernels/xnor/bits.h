@@ -72,4 +72,7 @@ OUNCE_INLINE size_t xnor_panel_bytes(const conv_shape *s, int64_t elements, size
 // Bytes of the table of the table kernel, before its panels.
 #define XNOR_TABLE_BYTES 4096
 
+typedef uint8_t v16ub __attribute__((vector_size(16)));
+typedef uint16_t v16us __attribute__((vector_size(32)));
+
 #endif
