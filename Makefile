@@ -6,8 +6,13 @@
 PREFIX ?= /usr
 BUILD = .build/release
 SHARE = $(DESTDIR)$(PREFIX)/share/ounce
-# The programs hold Swift's libraries, so that they run where Swift is not, and in less memory.
-SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xswiftc -use-ld=lld -j $(shell nproc)
+# The programs hold Swift's libraries, so that they run where Swift is not, and in less memory. What runs while models are
+# loaded and served lies side by side in them (docs/footprint.md).
+LINKER = -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker --as-needed \
+	-Xlinker --version-script=$(CURDIR)/Tools/no-exports.map \
+	-Xlinker --symbol-ordering-file=$(CURDIR)/Tools/functions.order -Xlinker --no-warn-symbol-ordering
+SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xcc -ffunction-sections \
+	$(addprefix -Xswiftc ,-Xfrontend -function-sections $(LINKER)) -j $(shell nproc)
 # Swift unoptimised, so that every check is in; the kernels optimised, so that real models run in seconds.
 TEST_FLAGS = -Xcc -O2 -j $(shell nproc)
 
@@ -20,6 +25,7 @@ demo: dependencies build
 	@Tools/demo
 
 build:
+	@find $(BUILD)/ounce $(BUILD)/ounced ! -newer Tools/functions.order -delete 2>/dev/null || true
 	@$(SWIFT_BUILD) --product ounce
 	@$(SWIFT_BUILD) --product ounced
 

@@ -16,6 +16,7 @@ let package = Package(
     targets: [
         // Lowest first. A module imports only what stands above it here; `.ci/check-imports` holds this.
         .target(name: "COunceKernels"),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "OunceGraph"),
@@ -37,8 +38,10 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        .target(name: "OunceSystem", dependencies: ["CLinux"]),
         .target(
-            name: "OunceSystem", dependencies: ["CSystemd", .product(name: "Logging", package: "swift-log")]),
+            name: "OunceService",
+            dependencies: ["OunceSystem", "CSystemd", .product(name: "Logging", package: "swift-log")]),
         .executableTarget(
             name: "ounce",
             dependencies: [
@@ -48,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "ounced",
             dependencies: [
-                "OunceServer", "OunceRuntime", "OunceConfig", "OunceSystem",
+                "OunceServer", "OunceRuntime", "OunceConfig", "OunceSystem", "OunceService",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -75,7 +78,7 @@ let package = Package(
         .testTarget(name: "OunceConfigTests", dependencies: ["OunceConfig"]),
         .testTarget(name: "OunceCompressTests", dependencies: ["OunceCompress", "OunceTestSupport"]),
         .testTarget(name: "OunceServerTests", dependencies: ["OunceServer"]),
-        .testTarget(name: "OunceSystemTests", dependencies: ["OunceSystem"]),
+        .testTarget(name: "OunceSystemTests", dependencies: ["OunceSystem", "OunceService"]),
         .testTarget(name: "OunceEndToEndTests", dependencies: ["ounce", "ounced"]),
     ],
     swiftLanguageModes: [.v6]

@@ -102,8 +102,8 @@ package struct Graph: Sendable {
     }
 
     /// For each value, the index in `nodes` of the node that makes it.
-    package func producers() -> [ValueID: Int] {
-        var producers: [ValueID: Int] = [:]
+    package func producers() -> ValueMap<Int> {
+        var producers = ValueMap<Int>(over: self)
         for (index, node) in nodes.enumerated() {
             for output in node.outputs { producers[output] = index }
         }
@@ -111,10 +111,10 @@ package struct Graph: Sendable {
     }
 
     /// For each value, the indices in `nodes` of the nodes that read it (one entry for each use).
-    package func consumers() -> [ValueID: [Int]] {
-        var consumers: [ValueID: [Int]] = [:]
+    package func consumers() -> ValueMap<[Int]> {
+        var consumers = ValueMap<[Int]>(over: self)
         for (index, node) in nodes.enumerated() {
-            for input in node.inputs.compactMap({ $0 }) { consumers[input, default: []].append(index) }
+            for case let input? in node.inputs { consumers[input, default: []].append(index) }
         }
         return consumers
     }

@@ -38,8 +38,8 @@ extension Graph {
     /// Every name used is defined before its use, constants hold what their type says, encodings fit their values, types are
     /// those that shape inference gives.
     package func validate() throws(GraphError) {
-        var defined = Set(inputs)
-        guard defined.count == inputs.count, inputs.allSatisfy({ values.indices.contains($0.index) }) else {
+        var defined = ValueSet(over: self)
+        guard inputs.allSatisfy({ defined.insert($0) }) else {
             throw GraphError(.invalidStructure, at: name, "the inputs of the model are not distinct values")
         }
         guard Set(inputs.map { self[$0].name }).count == inputs.count else {
@@ -57,14 +57,14 @@ extension Graph {
         }
         for node in nodes {
             for input in node.inputs.compactMap({ $0 }) {
-                guard values.indices.contains(input.index), defined.contains(input) else {
+                guard defined.contains(input) else {
                     throw GraphError(.invalidStructure, at: node.name, "an input is used before it is made")
                 }
             }
             guard node.outputs.count == 1, let output = node.outputs.first, values.indices.contains(output.index) else {
                 throw GraphError(.invalidStructure, at: node.name, "a node has exactly one output here")
             }
-            guard defined.insert(output).inserted else {
+            guard defined.insert(output) else {
                 throw GraphError(.invalidStructure, at: node.name, "the output is made twice")
             }
             let type = try inferType(
@@ -80,7 +80,7 @@ extension Graph {
             }
         }
         let cuts = nodes.filter { if case .cut = $0.op { true } else { false } }.flatMap(\.outputs)
-        let last = Set(outputs)
+        let last = ValueSet(outputs, over: self)
         guard cuts.allSatisfy(last.contains),
             nodes.allSatisfy({ $0.inputs.allSatisfy { $0.map { !cuts.contains($0) } ?? true } })
         else { throw GraphError(.invalidStructure, at: name, "a value whose extent depends on the data is used") }

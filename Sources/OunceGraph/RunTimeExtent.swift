@@ -16,7 +16,7 @@ package struct RunTimeExtent: Sendable, Hashable {
 extension Graph {
     /// For each output, the axis that is cut and by which count.
     package var outputCuts: [RunTimeExtent?] {
-        var cuts: [ValueID: RunTimeExtent] = [:]
+        var cuts = ValueMap<RunTimeExtent>(over: self)
         for node in nodes {
             guard case .cut(let axis) = node.op, let output = node.outputs.first, let x = node.inputs.first ?? nil,
                 node.inputs.count > 1, let count = node.inputs[1]

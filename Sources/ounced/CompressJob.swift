@@ -1,5 +1,6 @@
 import Glibc
 import OunceConfig
+import OunceService
 import OunceSystem
 
 /// Has `ounce compress` make one artifact in a child process with limits of its own.

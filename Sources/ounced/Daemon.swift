@@ -3,6 +3,7 @@ import Logging
 import OunceConfig
 import OunceRuntime
 import OunceServer
+import OunceService
 import OunceSystem
 import Synchronization
 

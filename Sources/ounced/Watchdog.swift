@@ -1,5 +1,6 @@
 import Glibc
 import OunceServer
+import OunceService
 import OunceSystem
 
 /// Tells the service manager that the daemon makes progress, from a thread of its own.

@@ -1,6 +1,7 @@
 import Glibc
 import Testing
 
+@testable import OunceService
 @testable import OunceSystem
 
 /// What changes environment variables of the process, or reads them all, runs one after the other.

@@ -42,7 +42,7 @@ struct SignInsertion {
 
     private mutating func makeSign(
         of x: ValueID, _ threshold: [Float], _ name: String, isAlone: Bool, _ before: inout [Node],
-        _ consumers: [ValueID: [Int]]
+        _ consumers: ValueMap<[Int]>
     ) throws(CompressError) -> ValueID {
         var source = x
         if !(isAlone && absorb(threshold, into: x, &before, consumers)), threshold.contains(where: { $0 != 0 }) {
@@ -61,7 +61,7 @@ struct SignInsertion {
     }
 
     /// The layer that makes `x` for nobody else. Pooling by the maximum between is the same before the sign as after.
-    private func producer(of x: ValueID, _ nodes: [Node], _ consumers: [ValueID: [Int]]) -> Int? {
+    private func producer(of x: ValueID, _ nodes: [Node], _ consumers: ValueMap<[Int]>) -> Int? {
         var value = x
         while let index = nodes.lastIndex(where: { $0.outputs.first == value }) {
             let node = nodes[index]
@@ -83,7 +83,7 @@ struct SignInsertion {
     /// Takes the threshold from the bias of the layer that makes `x`, and drops its activation, which makes no difference
     /// for the sign: a threshold lies within its bounds.
     private mutating func absorb(
-        _ threshold: [Float], into x: ValueID, _ nodes: inout [Node], _ consumers: [ValueID: [Int]]
+        _ threshold: [Float], into x: ValueID, _ nodes: inout [Node], _ consumers: ValueMap<[Int]>
     ) -> Bool {
         guard let index = producer(of: x, nodes, consumers) else { return false }
         var node = nodes[index]

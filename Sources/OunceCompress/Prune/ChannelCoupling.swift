@@ -28,7 +28,7 @@ struct ChannelCoupling {
     var scales: [Use] = []
     /// Channels that are the batches of a product of matrices: the heads of an attention.
     var heads: [Int] = []
-    let readers: [ValueID: [Int]]
+    let readers: ValueMap<[Int]>
 
     /// - Throws: `.recipe` where extents of the graph stay unknown.
     init(_ graph: Graph) throws(CompressError) {

@@ -28,7 +28,7 @@ struct QuantizePlan {
         self.graph = graph
         signed = SignedValues(graph)
         // The grid of attention's weights has a zero point.
-        let found = recipe.activations == .int8 && !recipe.symmetric ? graph.attentions() : [:]
+        let found = recipe.activations == .int8 && !recipe.symmetric ? graph.attentions(ValueFlow(graph)) : [:]
         let consumers = graph.consumers()
         for (index, node) in graph.nodes.enumerated() where !float.contains(index) {
             if let pieces = found[index], multipliesIntegers(pieces, node, recipe) {
@@ -107,7 +107,7 @@ struct QuantizePlan {
     private static let longestSum = 33_000
 
     /// Whether a value goes to layers only, perhaps moved around: float numbers of it are of no use.
-    private func onlyLayersRead(_ id: ValueID, _ consumers: [ValueID: [Int]]) -> Bool {
+    private func onlyLayersRead(_ id: ValueID, _ consumers: ValueMap<[Int]>) -> Bool {
         guard !graph.outputs.contains(id), let readers = consumers[id], !readers.isEmpty else { return false }
         return readers.map { graph.nodes[$0] }.allSatisfy { reader in
             switch reader.op {

@@ -82,7 +82,7 @@ struct SignedValues {
         return limited
     }
 
-    private func readByAllAsSign(_ id: ValueID, _ graph: Graph, _ consumers: [ValueID: [Int]]) -> Bool {
+    private func readByAllAsSign(_ id: ValueID, _ graph: Graph, _ consumers: ValueMap<[Int]>) -> Bool {
         (consumers[id] ?? []).allSatisfy { SignInsertion.isSign(graph.nodes[$0]) }
     }
 }

@@ -18,27 +18,17 @@ package struct AttentionPieces {
 
 extension Graph {
     /// All attentions in float numbers, by the index of their last product.
-    package func attentions() -> [Int: AttentionPieces] {
-        var uses: [ValueID: Int] = [:]
-        var maker: [ValueID: Int] = [:]
-        for output in outputs { uses[output, default: 0] += 1 }
-        for cut in outputCuts { if let cut { uses[cut.count, default: 0] += 1 } }
-        for (index, node) in nodes.enumerated() {
-            for id in node.inputs.compactMap({ $0 }) { uses[id, default: 0] += 1 }
-            for id in node.outputs { maker[id] = index }
-        }
-        /// The node that makes a value which nothing else reads.
-        func onlyMaker(_ id: ValueID) -> Int? { uses[id] == 1 ? maker[id] : nil }
+    package func attentions(_ flow: ValueFlow) -> [Int: AttentionPieces] {
         func isReal(_ id: ValueID?) -> Bool {
             id.map { self[$0].dtype == .float32 && self[$0].encoding == .plain } ?? false
         }
 
         var found: [Int: AttentionPieces] = [:]
         for (last, product) in nodes.enumerated() where product.op == .matMul {
-            guard let weights = product.inputs.first ?? nil, let softmax = onlyMaker(weights),
+            guard let weights = product.inputs.first ?? nil, let softmax = flow.maker(weights),
                 case .softmax(let axis) = nodes[softmax].op,
                 self[weights].shape.normalized(axis: axis) == self[weights].shape.rank - 1,
-                let logits = nodes[softmax].inputs.first ?? nil, let before = onlyMaker(logits),
+                let logits = nodes[softmax].inputs.first ?? nil, let before = flow.maker(logits),
                 let v = product.inputs.last ?? nil, product.inputs.count == 2
             else { continue }
             let scores = self[weights].shape
@@ -49,8 +39,8 @@ extension Graph {
                 let operands = nodes[before].inputs.compactMap { $0 }
                 guard operands.count == 2,
                     let place = operands.firstIndex(where: { id in
-                        self[id].shape == scores && onlyMaker(id).map { nodes[$0].op == .matMul } ?? false
-                    }), let index = onlyMaker(operands[place])
+                        self[id].shape == scores && flow.maker(id).map { nodes[$0].op == .matMul } ?? false
+                    }), let index = flow.maker(operands[place])
                 else { continue }
                 mask = operands[1 - place]
                 first = index

@@ -39,14 +39,6 @@ struct MatrixView {
 extension Lowering {
     /// All attentions on int8 numbers, by the index of their last node: the division, or the rounding of its result.
     func integerAttentions() -> [Int: IntegerAttentionPieces] {
-        let consumers = graph.consumers()
-        let producers = graph.producers()
-        let kept = Set(graph.outputs + graph.outputCuts.compactMap { $0?.count })
-        /// The node that makes a value that so many nodes read and nothing else.
-        func maker(_ id: ValueID?, readers: Int = 1) -> Int? {
-            guard let id, !kept.contains(id), consumers[id]?.count == readers else { return nil }
-            return producers[id]
-        }
         func isLast(_ axes: [Int], _ id: ValueID) -> Bool {
             axes.count == 1 && graph[id].shape.normalized(axis: axes[0]) == graph[id].shape.rank - 1
         }
@@ -61,11 +53,11 @@ extension Lowering {
         /// Reads what a transposition would move where it lies, whatever number it was multiplied with; and these nodes.
         func reading(_ id: ValueID) -> (view: MatrixView, skipped: [Int]) {
             var (value, skipped) = (id, [Int]())
-            if let scaling = maker(id), keepsIntegers(graph.nodes[scaling]), let x = graph.nodes[scaling].inputs[0] {
+            if let scaling = flow.maker(id), keepsIntegers(graph.nodes[scaling]), let x = graph.nodes[scaling].inputs[0] {
                 (value, skipped) = (x, [scaling])
             }
             let shape = graph[id].shape
-            guard let move = maker(value), let axes = rowMove(move), let x = graph.nodes[move].inputs[0] else {
+            guard let move = flow.maker(value), let axes = rowMove(move), let x = graph.nodes[move].inputs[0] else {
                 return (MatrixView(value: value, gridded: id, shape: shape, strides: shape.strides), skipped)
             }
             let strides = graph[x].shape.strides
@@ -78,22 +70,22 @@ extension Lowering {
         var found: [Int: IntegerAttentionPieces] = [:]
         for (division, node) in graph.nodes.enumerated() where node.op == .binary(.divide, .none) {
             let parts = inputs(division)
-            guard parts.count == 2, let product = maker(parts[0]), graph.nodes[product].op == .matMul,
-                multipliesIntegers(graph.nodes[product]), let total = maker(parts[1]),
+            guard parts.count == 2, let product = flow.maker(parts[0]), graph.nodes[product].op == .matMul,
+                multipliesIntegers(graph.nodes[product]), let total = flow.maker(parts[1]),
                 case .reduce(.sum, let sumAxes, true) = graph.nodes[total].op,
-                let real = maker(inputs(total).first), graph.nodes[real].op == .dequantize
+                let real = flow.maker(inputs(total).first), graph.nodes[real].op == .dequantize
             else { continue }
             let (weights, v) = (inputs(product)[0], inputs(product)[1])
             guard inputs(real).first == weights, isLast(sumAxes, weights),
-                let rounding = maker(weights, readers: 2), graph.nodes[rounding].op == .quantize,
+                let rounding = flow.maker(weights, readers: 2), graph.nodes[rounding].op == .quantize,
                 graph[weights].encoding == .affine(AttentionWeights.grid),
-                let exponential = maker(inputs(rounding).first), graph.nodes[exponential].op == .unary(.exp),
-                let difference = maker(inputs(exponential).first),
+                let exponential = flow.maker(inputs(rounding).first), graph.nodes[exponential].op == .unary(.exp),
+                let difference = flow.maker(inputs(exponential).first),
                 graph.nodes[difference].op == .binary(.subtract, .none), inputs(difference).count == 2
             else { continue }
             let logits = inputs(difference)[0]
-            guard let top = maker(inputs(difference)[1]), case .reduce(.max, let topAxes, true) = graph.nodes[top].op,
-                inputs(top) == [logits], isLast(topAxes, logits), let before = maker(logits, readers: 2)
+            guard let top = flow.maker(inputs(difference)[1]), case .reduce(.max, let topAxes, true) = graph.nodes[top].op,
+                inputs(top) == [logits], isLast(topAxes, logits), let before = flow.maker(logits, readers: 2)
             else { continue }
             var absorbed = [product, total, real, rounding, exponential, difference, top, before]
             var (first, mask) = (before, ValueID?.none)
@@ -102,8 +94,8 @@ extension Lowering {
                 guard operands.count == 2,
                     let place = operands.firstIndex(where: { id in
                         graph[id].shape == graph[logits].shape
-                            && maker(id).map { graph.nodes[$0].op == .matMul } ?? false
-                    }), let index = maker(operands[place])
+                            && flow.maker(id).map { graph.nodes[$0].op == .matMul } ?? false
+                    }), let index = flow.maker(operands[place])
                 else { continue }
                 (first, mask) = (index, operands[1 - place])
                 absorbed.append(index)
@@ -120,7 +112,7 @@ extension Lowering {
             /// The one node that reads what the step gives so far.
             func reader() -> Int? {
                 let id = graph.nodes[last].outputs[0]
-                guard !kept.contains(id), let readers = consumers[id], readers.count == 1 else { return nil }
+                guard !flow.kept.contains(id), let readers = flow.consumers[id], readers.count == 1 else { return nil }
                 return readers[0]
             }
             if let next = reader(), graph.nodes[next].op == .quantize, isQuantized(graph.nodes[next].outputs[0]),

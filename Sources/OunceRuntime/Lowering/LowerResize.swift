@@ -29,12 +29,7 @@ struct ResizePieces {
 
 extension Graph {
     /// All resizes by tables that are known, by the index of the last node that their step stands for.
-    func resizes() -> [Int: ResizePieces] {
-        let (consumers, kept, makers) = (consumers(), Set(outputs + outputCuts.compactMap { $0?.count }), producers())
-        /// The node that makes a value which only one node reads.
-        func onlyMaker(_ id: ValueID) -> Int? {
-            kept.contains(id) || consumers[id]?.count != 1 ? nil : makers[id]
-        }
+    func resizes(_ flow: ValueFlow) -> [Int: ResizePieces] {
         func isInt8(_ id: ValueID) -> Bool {
             self[id].dtype == .int8 && self[id].encoding.affine?.isPerTensor == true
         }
@@ -43,18 +38,18 @@ extension Graph {
         for (last, node) in nodes.enumerated().reversed() where !absorbed.contains(last) {
             var (index, trail): (Int, [Int]) = (last, [])
             if node.op == .quantize {
-                guard let x = node.inputs[0], isInt8(node.outputs[0]), let maker = onlyMaker(x) else { continue }
+                guard let x = node.inputs[0], isInt8(node.outputs[0]), let maker = flow.maker(x) else { continue }
                 (index, trail) = (maker, [maker])
             }
             guard var pieces = resizedAxis(nodes[index]).map({ ResizePieces(source: $0, first: $1) }) else { continue }
-            if let maker = onlyMaker(pieces.source), let (source, outer) = resizedAxis(nodes[maker]),
+            if let maker = flow.maker(pieces.source), let (source, outer) = resizedAxis(nodes[maker]),
                 outer.axis + 1 == pieces.first.axis, (outer.weights == nil) == (pieces.first.weights == nil)
             {
                 pieces = ResizePieces(source: source, first: outer, second: pieces.first)
                 trail.append(maker)
             }
             if node.op == .quantize {
-                guard let maker = onlyMaker(pieces.source), nodes[maker].op == .dequantize,
+                guard let maker = flow.maker(pieces.source), nodes[maker].op == .dequantize,
                     let stored = nodes[maker].inputs[0], isInt8(stored)
                 else { continue }
                 pieces.source = stored
@@ -80,9 +75,9 @@ extension Graph {
 
     /// What a node reads, and the tables of its axis.
     private func resizedAxis(_ node: Node) -> (ValueID, ResizedAxis)? {
-        guard let x = node.inputs.first ?? nil, node.inputs.count > 1, let table = node.inputs[1],
+        guard let resized = resizedAxis(node.op), let x = node.inputs.first ?? nil, node.inputs.count > 1,
+            let table = node.inputs[1], let axis = self[x].shape.normalized(axis: resized),
             let given = self[table].constant?.integers(), !given.isEmpty, node.outputs.count == 1,
-            let axis = resizedAxis(node.op).flatMap({ self[x].shape.normalized(axis: $0) }),
             self[x].shape.elementCount ?? 0 > 0, self[node.outputs[0]].shape.elementCount ?? 0 > 0
         else { return nil }
         let extent = self[x].shape[axis]

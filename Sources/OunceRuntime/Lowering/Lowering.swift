@@ -19,18 +19,19 @@ struct OutputCut: Sendable {
 struct Lowering {
     let graph: Graph
     let ternary: TernaryValues
-    private(set) var paddedLayouts: [ValueID: PaddedLayout] = [:]
+    let flow: ValueFlow
+    private(set) var paddedLayouts: ValueMap<PaddedLayout>
     /// Transpositions that happen after the quantisation of their results.
-    let putOffTransposes: [ValueID: Node]
+    let putOffTransposes: ValueMap<Node>
     /// The int8 values that layers with float results sum, by these results.
-    let integerLayers: [ValueID: ValueID]
-    private let unreadDequantizations: Set<ValueID>
+    let integerLayers: ValueMap<ValueID>
+    private let unreadDequantizations: ValueSet
     /// By the indices of the additions.
     private(set) var residualLayers: [Int: ResidualLayer] = [:]
     private(set) var steps: [LoweredStep] = []
     private(set) var buffers: [PlannedBuffer] = []
     /// The buffer of each value that is made at run time. Reshapes share one.
-    private var bufferOf: [ValueID: Int] = [:]
+    private var bufferOf: ValueMap<Int>
     private(set) var inputBuffers: [Int] = []
     private(set) var outputBuffers: [Int] = []
     /// Of each output whose extent along an axis is known only after a run, where that is.
@@ -40,10 +41,13 @@ struct Lowering {
     init(_ graph: Graph) throws(RuntimeError) {
         self.graph = graph
         ternary = TernaryValues(graph)
-        putOffTransposes = graph.transposesBeforeQuantization()
-        integerLayers = graph.integerLayers(largestReduction: Self.maximumInt8Reduction)
-        unreadDequantizations = graph.unreadDequantizations(integerLayers)
-        let (attentions, resizes) = (graph.attentions(), graph.resizes())
+        flow = ValueFlow(graph)
+        bufferOf = ValueMap(over: graph)
+        paddedLayouts = ValueMap(over: graph)
+        putOffTransposes = graph.transposesBeforeQuantization(flow)
+        integerLayers = graph.integerLayers(flow, largestReduction: Self.maximumInt8Reduction)
+        unreadDequantizations = graph.unreadDequantizations(flow, integerLayers)
+        let (attentions, resizes) = (graph.attentions(flow), graph.resizes(flow))
         let integerAttentions = integerAttentions()
         let taken = Set(
             attentions.values.flatMap(\.absorbed) + integerAttentions.values.flatMap(\.absorbed)

@@ -37,22 +37,21 @@ struct PaddedLayout: Sendable, Hashable {
 extension Lowering {
     /// The values whose producer can write them within the padding that the convolutions which read them want, so that
     /// nothing is copied for it; all their readers take the steps between rows. A residual lies as the sum does.
-    func findPaddedLayouts() -> [ValueID: PaddedLayout] {
-        let (consumers, kept) = (graph.consumers(), Set(graph.outputs))
+    func findPaddedLayouts() -> ValueMap<PaddedLayout> {
         /// Where the chain of residuals begins that a sum continues.
-        var origins: [ValueID: ValueID] = [:]
+        var origins = ValueMap<ValueID>(over: graph)
         for (_, residual) in residualLayers.sorted(by: { $0.key < $1.key }) {
             origins[residual.addition.outputs[0]] = origins[residual.residual] ?? residual.residual
         }
-        var readers: [ValueID: [Convolution]] = [:]
-        var shapes: [ValueID: [Int]] = [:]
-        var plain: Set<ValueID> = []
+        var readers = ValueMap<[Convolution]>(over: graph)
+        var shapes = ValueMap<[Int]>(over: graph)
+        var plain = ValueSet(over: graph)
         for (index, node) in graph.nodes.enumerated() {
             for output in node.outputs {
                 let origin = origins[output] ?? output
                 let rank = graph[output].shape.rank
-                guard node.outputs.count == 1, !kept.contains(output), writesRows(index), (3...4).contains(rank),
-                    let read = convolutions(reading: output, consumers[output] ?? [])
+                guard node.outputs.count == 1, !flow.kept.contains(output), writesRows(index), (3...4).contains(rank),
+                    let read = convolutions(reading: output, flow.consumers[output] ?? [])
                 else {
                     plain.insert(origin)
                     continue
@@ -61,11 +60,10 @@ extension Lowering {
                 readers[origin, default: []] += read
             }
         }
-        var layouts: [ValueID: PaddedLayout] = [:]
-        let made = Set(graph.nodes.flatMap(\.outputs))
-        for value in made {
+        var layouts = ValueMap<PaddedLayout>(over: graph)
+        for value in graph.nodes.lazy.flatMap(\.outputs) {
             let origin = origins[value] ?? value
-            guard made.contains(origin), !plain.contains(origin), let shape = shapes[origin] else { continue }
+            guard flow.producers[origin] != nil, !plain.contains(origin), let shape = shapes[origin] else { continue }
             layouts[value] = PaddedLayout(shape, readers[origin] ?? [])
         }
         return layouts
@@ -109,14 +107,12 @@ extension Lowering {
 extension Graph {
     /// Transpositions of floats whose result nothing but one quantisation to int8 reads, by that result: a quarter of the
     /// bytes move if they come after it.
-    func transposesBeforeQuantization() -> [ValueID: Node] {
-        let (producers, consumers, kept) = (producers(), consumers(), Set(outputs))
-        var found: [ValueID: Node] = [:]
+    func transposesBeforeQuantization(_ flow: ValueFlow) -> ValueMap<Node> {
+        var found = ValueMap<Node>(over: self)
         for node in nodes where node.op == .quantize {
-            guard let input = node.inputs.first, let x = input, !kept.contains(x), consumers[x]?.count == 1,
+            guard let input = node.inputs.first, let x = input, let producer = flow.maker(x),
                 self[x].dtype == .float32, self[node.outputs[0]].encoding.affine?.isPerTensor == true,
-                self[x].shape.elementCount ?? 0 > 0, let producer = producers[x],
-                case .transpose = nodes[producer].op
+                self[x].shape.elementCount ?? 0 > 0, case .transpose = nodes[producer].op
             else { continue }
             found[x] = nodes[producer]
         }

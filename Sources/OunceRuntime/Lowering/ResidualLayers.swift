@@ -17,7 +17,6 @@ extension Lowering {
     ///
     /// - Parameter taken: nodes that other steps stand for, by index.
     func findResidualLayers(besides taken: Set<Int>) -> (found: [Int: ResidualLayer], absorbed: Set<Int>) {
-        let (producers, consumers, kept) = (graph.producers(), graph.consumers(), Set(graph.outputs))
         var found: [Int: ResidualLayer] = [:]
         var absorbed: Set<Int> = []
         for (index, addition) in graph.nodes.enumerated() where !taken.contains(index) {
@@ -28,10 +27,7 @@ extension Lowering {
                 isQuantized(operands[0]) == isQuantized(operands[1])
             else { continue }
             let layers = operands.indices.compactMap { place -> (producer: Int, place: Int)? in
-                guard let producer = producers[operands[place]], consumers[operands[place]]?.count == 1,
-                    !kept.contains(operands[place]), takesResidual(graph.nodes[producer])
-                else { return nil }
-                return (producer, place)
+                flow.maker(operands[place]).flatMap { takesResidual(graph.nodes[$0]) ? ($0, place) : nil }
             }
             guard let last = layers.max(by: { $0.producer < $1.producer }) else { continue }
             absorbed.insert(last.producer)

@@ -3,12 +3,13 @@ import OunceGraph
 /// The int8 values of a graph that hold nothing but -1, 0 and 1 whatever the input: what the sign of another value is made
 /// of, what layers clamp to that, and what moves such numbers about. Convolutions of them with weights of +-1 have kernels of their own.
 struct TernaryValues {
-    private var ids: Set<ValueID> = []
+    private var ids: ValueSet
 
     /// - Parameter graph: nodes in an order in which they can run.
     init(_ graph: Graph) {
+        ids = ValueSet(over: graph)
         /// Float values that are -1, 0 or 1.
-        var signs: Set<ValueID> = []
+        var signs = ids
         for node in graph.nodes {
             guard let output = node.outputs.first, let input = node.inputs.first, let x = input else { continue }
             let grid = graph[output].dtype == .int8 ? graph[output].encoding.affine : nil

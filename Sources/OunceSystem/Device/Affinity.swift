@@ -1,4 +1,4 @@
-import CSystemd
+import CLinux
 import Glibc
 
 /// On which CPUs this process runs.

@@ -67,7 +67,7 @@ package struct DeviceProbe: Sendable, Hashable {
         var files: [String] = []
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3, !parts[2].contains("..") else { continue }
+            guard parts.count == 3, !parts[2].split(separator: "/").contains("..") else { continue }
             if parts[1].split(separator: ",").contains("memory") {
                 files.append("/sys/fs/cgroup/memory\(parts[2])/memory.limit_in_bytes")
                 files.append("/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -85,9 +85,12 @@ package struct DeviceProbe: Sendable, Hashable {
     /// What stands behind `name:` in a file of /proc.
     static func field(_ name: String, of text: String?) -> String? {
         guard let text else { return nil }
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":"), printable(line[..<colon]) == name else { continue }
-            return printable(line[line.index(after: colon)...])
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+                line[..<colon].drop(while: { $0 <= 32 }).starts(with: name.utf8),
+                printable(Substring(line[..<colon])) == name
+            else { continue }
+            return printable(Substring(line[line.index(after: colon)...]))
         }
         return nil
     }

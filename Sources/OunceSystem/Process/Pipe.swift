@@ -1,4 +1,4 @@
-import CSystemd
+import CLinux
 import Glibc
 
 /// A pipe whose ends no child inherits by itself.

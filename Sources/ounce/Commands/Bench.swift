@@ -4,6 +4,7 @@ import OunceRuntime
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "bench",
         abstract: "Measures the latency of a model or artifact on this machine.")
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")

@@ -3,6 +3,7 @@ import OunceConfig
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "check",
         abstract: "Checks YAML files: settings (and all that they name), device profiles, recipes. Ends with 0, or 78.")
 
     @Argument(help: "YAML files of any kind.")

@@ -6,6 +6,7 @@ import OunceSystem
 
 struct Compress: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "compress",
         abstract: "Makes an artifact of a float model: applies a recipe, or measures all and picks the best one.")
 
     @Argument(help: "A float model (.onnx, .tflite).")

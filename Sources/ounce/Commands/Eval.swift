@@ -4,6 +4,7 @@ import OunceRuntime
 
 struct Eval: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "eval",
         abstract: "Measures the accuracy of a model or artifact on data.",
         discussion: """
             A model that keeps states between runs starts anew with each sample. Where a sample is a sequence \

@@ -7,6 +7,7 @@ import OunceSystem
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "export",
         abstract: "Writes a model or artifact as standard ONNX, quantised layers between Q/DQ pairs.")
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")

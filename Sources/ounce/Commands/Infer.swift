@@ -7,6 +7,7 @@ import OunceSystem
 
 struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "infer",
         abstract: "Runs a model or artifact over samples and writes its outputs.",
         discussion: """
             A model that keeps states between runs starts anew with each sample. A sample may be a sequence: an array \

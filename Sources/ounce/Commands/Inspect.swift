@@ -5,6 +5,7 @@ import OunceRuntime
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "inspect",
         abstract: "Shows the layers of a model or artifact: shapes, parameters, MACs, bytes.")
 
     @Argument(help: "A model (.onnx, .tflite) or an artifact (.ounce).")

@@ -5,6 +5,7 @@ import OunceSystem
 
 struct Sensitivity: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "sensitivity",
         abstract: "Shows what each layer costs in accuracy when it alone is compressed.",
         discussion: """
             Each layer in turn is rounded, pruned or made binary while the others stay float, without training. Layers \

@@ -14,6 +14,7 @@ struct DaemonOptions: ParsableArguments {
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "status",
         abstract: "Shows what the daemon serves: models, recipe, accuracy, size, latency, memory.")
 
     @OptionGroup var options: DaemonOptions
@@ -51,6 +52,7 @@ struct Status: ParsableCommand {
 
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "reload",
         abstract: "Has the daemon read its configuration again and waits until that is done.")
 
     @Flag(help: "Wait until every change is served. This is what reload does anyway.")

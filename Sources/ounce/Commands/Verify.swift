@@ -5,6 +5,7 @@ import OunceGraph
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "verify",
         abstract: "Runs models on given inputs and compares their outputs with what is expected.",
         discussion: """
             ounce verify DIR…             ONNX test cases (model.onnx, test_data_set_N/input_K.pb, output_K.pb) at any depth

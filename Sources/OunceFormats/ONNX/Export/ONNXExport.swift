@@ -30,9 +30,9 @@ struct ONNXExport {
     let graph: Graph
     let isSymmetric: Bool
     let opset: Int64
-    let consumers: [ValueID: [Int]]
+    let consumers: ValueMap<[Int]>
     /// The node that makes each value.
-    let producers: [ValueID: Int]
+    let producers: ValueMap<Int>
     /// Values on a grid in the graph that are written as floats.
     let unquantized: Set<ValueID>
     /// Flattened values whose elements are in another order, which the weights that read them follow.

@@ -1,5 +1,6 @@
 import CSystemd
 import Glibc
+import OunceSystem
 
 /// Sockets that the service manager opened for this process (sd_listen_fds(3)).
 package enum InheritedSockets {
