@@ -53,7 +53,8 @@ extension Lowering {
         /// Reads what a transposition would move where it lies, whatever number it was multiplied with; and these nodes.
         func reading(_ id: ValueID) -> (view: MatrixView, skipped: [Int]) {
             var (value, skipped) = (id, [Int]())
-            if let scaling = flow.maker(id), keepsIntegers(graph.nodes[scaling]), let x = graph.nodes[scaling].inputs[0] {
+            if let scaling = flow.maker(id), keepsIntegers(graph.nodes[scaling]), let x = graph.nodes[scaling].inputs[0]
+            {
                 (value, skipped) = (x, [scaling])
             }
             let shape = graph[id].shape
@@ -84,7 +85,8 @@ extension Lowering {
                 graph.nodes[difference].op == .binary(.subtract, .none), inputs(difference).count == 2
             else { continue }
             let logits = inputs(difference)[0]
-            guard let top = flow.maker(inputs(difference)[1]), case .reduce(.max, let topAxes, true) = graph.nodes[top].op,
+            guard let top = flow.maker(inputs(difference)[1]),
+                case .reduce(.max, let topAxes, true) = graph.nodes[top].op,
                 inputs(top) == [logits], isLast(topAxes, logits), let before = flow.maker(logits, readers: 2)
             else { continue }
             var absorbed = [product, total, real, rounding, exponential, difference, top, before]
