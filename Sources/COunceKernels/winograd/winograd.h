@@ -26,7 +26,7 @@
 #define WINOGRAD_POINTS 36
 #define WINOGRAD_BLOCK 12   // tiles whose sums of all points by a panel of 16 output channels stay in the nearest cache
 #define WINOGRAD_STRIP 48   // the most tiles whose inputs are transformed at once,
-#define WINOGRAD_CACHED ((int64_t)(256 << 10))  // and about how many bytes they may take
+#define WINOGRAD_CACHED ((int64_t)(192 << 10))  // and about how many bytes they take, where more than a block
 #define WINOGRAD_NINTH 0x38E38E39u  // times 9 is 1, modulo 2^32
 
 // Tiles are numbered through images, rows and columns and cut into strips; a unit is a strip by a panel of 16 output channels,
@@ -51,7 +51,7 @@ OUNCE_INLINE winograd_shape make_winograd_shape(const ounce_conv_params *p) {
     s.depth = ounce_ceil_div(p->in_c, WINOGRAD_DEPTH) * WINOGRAD_DEPTH;
     s.tile_step = ounce_ceil_div(p->in_c, OUNCE_LANES) * OUNCE_LANES;
     const int64_t tile_bytes = WINOGRAD_POINTS * s.tile_step * (int64_t)sizeof(int16_t);
-    const int64_t most = ounce_min64(ounce_max64(WINOGRAD_CACHED / tile_bytes, 1), WINOGRAD_STRIP);
+    const int64_t most = ounce_min64(ounce_max64(WINOGRAD_CACHED / tile_bytes, WINOGRAD_BLOCK), WINOGRAD_STRIP);
     s.strips = ounce_ceil_div(s.tiles, most);
     // Not a power of two, or all points of a channel would meet in the same lines of the cache.
     s.point_step = ounce_ceil_div(s.tiles, ounce_max64(s.strips, 1)) * s.tile_step + 32;

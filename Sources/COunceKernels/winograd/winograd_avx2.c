@@ -11,6 +11,7 @@ TARGET("avx2,fma")
 #define WINOGRAD_WORDS 8
 #define WINOGRAD_AT_ONCE 6
 #define WINOGRAD_VARIANTS(V) V(1) V(2) V(3) V(4) V(5) V(6)
+typedef ounce_range output_range;
 #include "winograd_body.h"
 
 OUNCE_INLINE void products(const int16_t *x, int64_t tile_step, const int16_t *w, int64_t depth, int32_t *sums,
@@ -45,7 +46,11 @@ OUNCE_INLINE void store_lanes(int8_t *out, __m128i q, int64_t lanes) {
     }
 }
 
-OUNCE_INLINE void store_pixels(int8_t *out, int64_t step, const int32_t *sums, const float *scale, ounce_range range,
+OUNCE_INLINE output_range make_output_range(const ounce_conv_params *p) {
+    return ounce_make_range(p->out_min, p->out_max, p->out_zero);
+}
+
+OUNCE_INLINE void store_pixels(int8_t *out, int64_t step, const int32_t *sums, const float *scale, output_range range,
                                int64_t pixels, int64_t channels) {
     const __m256 low = _mm256_loadu_ps(scale), high = _mm256_loadu_ps(scale + 8), scales[4] = {low, high, low, high};
     for (int64_t x = 0; x < pixels; x += 2, sums += 2 * OUNCE_LANES) {

@@ -1,7 +1,9 @@
 // Winograd's convolution (winograd.h); compiled once for each instruction set. The including file defines WINOGRAD_SHORTS and
 // WINOGRAD_WORDS (lanes of int16 and of int32 that are worked on at once), WINOGRAD_AT_ONCE (tiles of one product), and
 //   products(x, tile_step, w, depth, sums, tiles)  the sums of `tiles` tiles at one point
+//   output_range, make_output_range(p)             what store_pixels() needs of the parameters
 //   store_pixels(out, step, sums, scale, range, pixels, channels)  requantises neighbours in a row, `step` apart
+// Types of vectors are the compiler's here, and whatever is computed wraps around.
 #include "../conv/residual.h"
 #include "winograd.h"
 
@@ -12,7 +14,8 @@ typedef int32_t signed_words __attribute__((vector_size(4 * WINOGRAD_WORDS)));
 
 OUNCE_INLINE void products(const int16_t *x, int64_t tile_step, const int16_t *w, int64_t depth, int32_t *sums,
                            const int tiles);
-OUNCE_INLINE void store_pixels(int8_t *out, int64_t step, const int32_t *sums, const float *scale, ounce_range range,
+OUNCE_INLINE output_range make_output_range(const ounce_conv_params *p);
+OUNCE_INLINE void store_pixels(int8_t *out, int64_t step, const int32_t *sums, const float *scale, output_range range,
                                int64_t pixels, int64_t channels);
 
 #define PATCH WINOGRAD_PATCH
@@ -175,7 +178,7 @@ static void add_residuals(const ounce_call *call, const winograd_shape *s, int64
 void OUNCE_CONCAT(OUNCE_NAME(conv_s8), _winograd)(const ounce_call *call, int64_t begin, int64_t end) {
     const ounce_conv_params *p = call->params;
     const winograd_shape s = make_winograd_shape(p);
-    const ounce_range range = ounce_make_range(p->out_min, p->out_max, p->out_zero);
+    const output_range range = make_output_range(p);
     const int16_t *inputs = call->scratch;
     int32_t *sums = (int32_t *)((char *)call->scratch + winograd_inputs_bytes(&s));
     int32_t *outputs = (int32_t *)((char *)sums + WINOGRAD_SUMS_BYTES);
@@ -188,7 +191,7 @@ void OUNCE_CONCAT(OUNCE_NAME(conv_s8), _winograd)(const ounce_call *call, int64_
             const char *panel = (const char *)call->packed + (size_t)n * s.panel_bytes;
             const int64_t channel = n * OUNCE_LANES;
             for (int64_t tile = first, count; tile < last; tile += count) {
-                count = ounce_min64(last - tile, WINOGRAD_BLOCK);
+                count = ounce_ceil_div(last - tile, ounce_ceil_div(last - tile, WINOGRAD_BLOCK));
                 multiply(&s, inputs + (tile - first) * s.tile_step, (const int16_t *)(panel + WINOGRAD_HEADER), sums, count);
                 for (int64_t i = 0; i < count; i++) {
                     transform_sums(sums + i * OUNCE_LANES, panel, outputs);
