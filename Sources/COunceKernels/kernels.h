@@ -70,6 +70,12 @@
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_unsigned_pack, 16, NULL, ounce_conv_tile_units
 #define HOW_CONV_S8_W2_BIASED \
     ounce_conv_s8_w2_supports, ounce_conv_s8_w2_size, ounce_conv_s8_w2_biased_pack, 16, NULL, ounce_conv_tile_units
+#define HOW_CONV_S8_WINOGRAD_PAIRS                                                                                \
+    ounce_conv_s8_winograd_supports, ounce_conv_s8_winograd_size, ounce_conv_s8_winograd_pairs_pack, 16, \
+        ounce_conv_s8_winograd_scratch, ounce_conv_s8_winograd_units
+#define HOW_CONV_S8_WINOGRAD_SINGLE                                                                                \
+    ounce_conv_s8_winograd_supports, ounce_conv_s8_winograd_size, ounce_conv_s8_winograd_single_pack, 16, \
+        ounce_conv_s8_winograd_scratch, ounce_conv_s8_winograd_units
 #define HOW_DWCONV_F32 NULL, ounce_dwconv_f32_size, ounce_dwconv_f32_pack, 0, NULL, ounce_dwconv_row_units
 #define HOW_DWCONV_S8_DOT_UNSIGNED \
     ounce_dwconv_s8_supports, ounce_dwconv_s8_dot_unsigned_size, ounce_dwconv_s8_dot_unsigned_pack, 0, \
@@ -182,6 +188,12 @@ void ounce_conv_s8_w2_unsigned_pack(const void *params, const ounce_conv_weights
 void ounce_conv_s8_w2_biased_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 bool ounce_conv_s8_w2_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weights);
+bool ounce_conv_s8_winograd_supports(const void *params, const ounce_conv_weights *weights);
+size_t ounce_conv_s8_winograd_size(const void *params, const ounce_conv_weights *weights);
+void ounce_conv_s8_winograd_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+void ounce_conv_s8_winograd_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);
+size_t ounce_conv_s8_winograd_scratch(const void *params);
+int64_t ounce_conv_s8_winograd_units(const void *params);
 size_t ounce_dwconv_f32_size(const void *params, const ounce_conv_weights *weights);
 void ounce_dwconv_f32_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 int64_t ounce_dwconv_tile_units(const void *params);

@@ -254,7 +254,7 @@ package final class Model: Sendable {
         }
         var options = options
         if !state.plans.isEmpty { options.selection = options.selection.whileServing }
-        let untuned = try Plan(graph: bound, isas: isas, options: options, weights: &state.weights)
+        let untuned = try Plan.make(graph: bound, isas: isas, options: options, weights: &state.weights)
         let plan = ThreadTuner(options.selection, limit: untuned.threads).tuned(
             untuned, memoryLeft: options.memoryLimit.map { $0 - state.memoryBytes })
         if state.plans.count >= Self.maximumPlans {

@@ -183,7 +183,17 @@ static step *make_random_conv(ounce_family family) {
             p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
         }
     }
-    const int signs = family == OUNCE_CONV_S8 && random_int(0, 7) == 0;  // of windows of few whole words
+    int deep = 0;  // sums around its limit, and beyond
+    const int plain = family == OUNCE_CONV_S8 && random_int(0, 3) == 0;  // what Winograd's convolution is for
+    if (plain) {
+        p.kernel_h = p.kernel_w = 3;
+        p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+        p.out_h = random_int(1, 13), p.out_w = random_int(1, 19), p.in_c = random_int(1, 40), p.out_c = random_int(1, 70);
+        if (random_int(0, 3) == 0) p.out_h = random_int(17, 40), p.out_w = random_int(17, 40), p.in_c = random_int(1, 9);
+        deep = random_int(0, 3) == 0;
+        if (deep) p.out_h = random_int(1, 6), p.in_c = PICK(100, 227, 227, 228, 250, 400), p.out_c = random_int(1, 20);
+    }
+    const int signs = !plain && family == OUNCE_CONV_S8 && random_int(0, 7) == 0;  // of windows of few whole words
     if (signs) {
         p.groups = p.kernel_h = p.dilation_w = 1, p.kernel_w = random_int(1, 3);
         p.in_c = PICK(32, 64), p.out_c = PICK(17, 32, 40, 100), p.out_w = random_int(1, 40);
@@ -195,6 +205,11 @@ static step *make_random_conv(ounce_family family) {
     random_strides(p.out_c, p.out_w, p.out_h, gaps, &p.out_image, &p.out_row, &p.out_pixel);
     step *s = make_conv_step(family, p);
     if (signs) set_weights(s, WEIGHTS_1_BIT);
+    if (deep && random_int(0, 1)) {
+        memset((void *)(uintptr_t)s->weights.weights, -128, s->weight_bytes);
+        memset(s->in[0], random_int(0, 1) ? -128 : 127, s->in_bytes[0]);
+        s->p.conv.in_ternary = 0;
+    }
     return s;
 }
 

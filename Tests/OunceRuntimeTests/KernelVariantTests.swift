@@ -66,6 +66,57 @@ import Testing
         }
     }
 
+    /// A convolution of 3x3 with stride 1, int8, as Winograd's convolution takes it.
+    private func plainNetwork(seed: UInt64, channels: Int) throws -> (Graph, [Tensor]) {
+        var maker = RandomGraph(seed: seed)
+        let x = maker.input([2, 9, 11, channels], .int8)
+        let scales = (0..<channels).map { _ in Float.random(in: 0.01...0.02, using: &maker.random) }
+        let w = maker.graph.addConstant(
+            weights("winograd", [channels, 3, 3, channels], &maker.random), name: "weights",
+            encoding: .affine(AffineQuantization(scales: scales, zeroPoints: scales.map { _ in 0 }, axis: 0)))
+        let conv = Convolution(strides: [1, 1], dilations: [1, 1], padBefore: [1, 1], padAfter: [1, 1])
+        let bias = maker.bias(channels, int8: true)
+        let y = try maker.sum(.conv(conv), x, w, bias, terms: 9 * channels)
+        let graph = try maker.finish(y)
+        return (graph, maker.inputs(of: graph))
+    }
+
+    private func convolutions(_ model: Model, _ inputs: [Tensor]) throws -> [String] {
+        try model.measureSteps(inputs: inputs, seconds: 0).filter { $0.macs > 0 }.map(\.kernel)
+    }
+
+    @Test(arguments: [(20, 1), (20, 2), (230, 1)]) func winogradGivesTheSameBits(channels: Int, threads: Int) throws {
+        print("seeds 600..<603")
+        for seed in UInt64(600)..<603 {
+            let (graph, inputs) = try plainNetwork(seed: seed, channels: channels)
+            let scalar = RuntimeOptions(allowedISAs: ["scalar"], selection: .tableOrder)
+            let expected = try Model(graph: graph, options: scalar).run(inputs).map(\.byteArray)
+            for isas in instructionSets {
+                let options = RuntimeOptions(allowedISAs: isas, threads: threads, selection: .variant("winograd"))
+                let model = try Model(graph: graph, options: options)
+                #expect(try model.run(inputs).map(\.byteArray) == expected, "seed \(seed), \(isas.sorted())")
+                let kernels = try convolutions(model, inputs)
+                #if !arch(riscv64)
+                    #expect(kernels.allSatisfy { $0.hasSuffix("_winograd") } == (isas.count > 1), "\(kernels)")
+                #endif
+            }
+        }
+    }
+
+    /// Its larger weights take no more than a quarter of the memory, and no model fails for them.
+    @Test func winogradGivesWayToMemory() throws {
+        let (graph, inputs) = try plainNetwork(seed: 610, channels: 200)
+        func kernels(_ limit: Int?) throws -> [String] {
+            let options = RuntimeOptions(memoryLimit: limit, selection: .variant("winograd"))
+            return try convolutions(try Model(graph: graph, options: options), inputs)
+        }
+        let plain = try Model(graph: graph, options: RuntimeOptions())
+        let table = try convolutions(plain, inputs)
+        #expect(try kernels(plain.memoryBytes) == table)
+        #expect(try kernels(8 << 20) == table)
+        #expect(try kernels(64 << 20) == kernels(nil))
+    }
+
     /// Without the sign nothing says that inputs are -1, 0 and 1, and other kernels run.
     @Test func xnorWantsSigns() throws {
         var maker = RandomGraph(seed: 1)

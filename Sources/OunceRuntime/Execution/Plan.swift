@@ -44,10 +44,27 @@ final class Plan: Sendable {
     let stateInputBuffers: ArraySlice<Int>
     let stateOutputBuffers: ArraySlice<Int>
 
+    /// Of the memory that the device profile allows, how much may be spent on weights that are larger for speed.
+    private static let largestShareForSpeed = 4
+
     /// - Parameter graph: with static shapes.
-    /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed `limit`.
-    init(
+    /// - Throws: `.unsupported` where a step has no kernel, `.memory` where arena or weights exceed the limit.
+    static func make(
         graph: Graph, isas: InstructionSets, options: RuntimeOptions, weights: inout [String: PackedWeights]
+    ) throws(RuntimeError) -> Plan {
+        let known = weights
+        let spare = options.memoryLimit.map { $0 / largestShareForSpeed } ?? .max
+        do {
+            return try Plan(graph: graph, isas: isas, options: options, spareBytes: spare, weights: &weights)
+        } catch where error.code == .memory {
+            weights = known
+            return try Plan(graph: graph, isas: isas, options: options, spareBytes: 0, weights: &weights)
+        }
+    }
+
+    private init(
+        graph: Graph, isas: InstructionSets, options: RuntimeOptions, spareBytes: Int,
+        weights: inout [String: PackedWeights]
     ) throws(RuntimeError) {
         let lowering = try Lowering(graph)
         var buffers = lowering.buffers
@@ -59,7 +76,7 @@ final class Plan: Sendable {
         try Self.check(arena, limit: memoryLimit, what: "intermediate tensors")
         var scratch = 0
         var planned: [PlannedStep] = []
-        var tuner = KernelTuner(options.selection)
+        var tuner = KernelTuner(options.selection, spareBytes: spareBytes)
         for step in RepeatedBorders.removed(from: lowering.steps, buffers) {
             planned.append(
                 try Self.plan(

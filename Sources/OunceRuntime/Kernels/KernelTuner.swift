@@ -6,6 +6,8 @@ struct KernelTuner {
     private let selection: KernelSelection
     private let deadline: Double
     private var hasNews = false
+    /// Bytes by which kernels may still make weights larger than the table's choice would.
+    private(set) var spareBytes: Int
 
     /// Each candidate runs for at least this long in each of the rounds, and at least once.
     private static let roundSeconds = 30e-6
@@ -14,8 +16,9 @@ struct KernelTuner {
     private static let hopeless = 1.4
     private static let largeBytes = 1 << 20
 
-    init(_ selection: KernelSelection) {
+    init(_ selection: KernelSelection, spareBytes: Int) {
         self.selection = selection
+        self.spareBytes = spareBytes
         if case .measured(let seconds, _) = selection {
             deadline = Model.now() + seconds
         } else {
@@ -38,6 +41,28 @@ struct KernelTuner {
     ///   - kernels: those that can do the step, the table's choice last; not empty.
     ///   - inputBytes: of the step's first input; `outputBytes`: of its output.
     mutating func choose(
+        _ step: LoweredStep, among kernels: [Kernel], preferred: Kernel, inputBytes: Int, outputBytes: Int,
+        memoryLimit: Int?
+    ) -> Choice {
+        let affordable = kernels.filter { Self.extraBytes(of: $0, beside: preferred, step) <= spareBytes }
+        let choice = chosen(
+            step, among: affordable, preferred: preferred, inputBytes: inputBytes, outputBytes: outputBytes,
+            memoryLimit: memoryLimit)
+        spareBytes -= Self.extraBytes(of: choice.kernel, beside: preferred, step)
+        return choice
+    }
+
+    /// By how much Winograd's convolution makes the weights larger.
+    private static func extraBytes(of kernel: Kernel, beside preferred: Kernel, _ step: LoweredStep) -> Int {
+        guard kernel.variant == Kernel.winograd, let weights = step.weights else { return 0 }
+        let parameters = UnsafeRawPointer(step.parameters.pointer)
+        func bytes(_ kernel: Kernel) -> Int {
+            PackedWeights.byteCount(of: weights, kernel, parameters: parameters) ?? 0
+        }
+        return max(bytes(kernel) - bytes(preferred), 0)
+    }
+
+    private mutating func chosen(
         _ step: LoweredStep, among kernels: [Kernel], preferred: Kernel, inputBytes: Int, outputBytes: Int,
         memoryLimit: Int?
     ) -> Choice {
@@ -136,7 +161,7 @@ struct KernelTuner {
             + "i\(p.in_image),\(p.in_row),\(p.in_pixel) o\(p.out_pixel)"
         if p.in_ternary != 0 { key += " ternary" }
         if p.has_residual != 0 { key += " residual" }
-        if kernels.contains(where: { !$0.variant.isEmpty }) {
+        if kernels.contains(where: { !$0.variant.isEmpty && $0.variant != Kernel.winograd }) {
             key += " w" + String(StableHash.of(weights.weights.bytes), radix: 16)
         }
         for kernel in kernels { key += " " + kernel.name }
@@ -145,7 +170,10 @@ struct KernelTuner {
 }
 
 extension Kernel {
-    /// What follows the instruction set in its name: the kind of weights that it is for; empty for any.
+    /// The variant for which weights matter only in whether it can do a step.
+    static let winograd = "winograd"
+
+    /// What follows the instruction set in its name: the kind of weights that it is for, or its way; empty for any.
     var variant: String {
         var rest = name.utf8[...]
         for _ in 0..<3 {
