@@ -20,7 +20,7 @@ typedef struct {
     int64_t down, right;                            // widened elements between rows of output, and columns
     int64_t panels, chunks;
     int shared_rows;                                // output rows of a chunk read the same input rows
-    size_t weight_bytes, input_bytes;               // of scratch
+    size_t wide_bytes, input_bytes;                 // of a panel's weights and a chunk's input, widened
 } pairs_walk;
 
 // Rows of input that so many output rows read.
@@ -69,11 +69,13 @@ OUNCE_INLINE pairs_walk make_pairs_walk(const ounce_conv_params *p) {
     if (p->kernel_h == 1) pairs_run_together(&w);
     w.right = ounce_min64(w.in_right, w.window);  // windows that do not touch are put side by side
     w.panels = w.w.panels * p->groups;
-    int64_t most = PAIRS_CHUNK;
-    pairs_cut(p, &w, most);
-    while (most > 2 * PAIRS_TILE && w.input_bytes > PAIRS_INPUT) pairs_cut(p, &w, most /= 2);
-    while (most > 4 * PAIRS_TILE && w.chunks * w.panels < 6) pairs_cut(p, &w, most /= 2);
-    w.weight_bytes = ounce_align64((w.w.panel_bytes - S8_HEADER) * 2);
+    pairs_cut(p, &w, PAIRS_CHUNK);
+    for (int64_t pixels; (pixels = w.chunk_height * w.chunk_width) > 2 * PAIRS_TILE;) {
+        const int few = pixels > 4 * PAIRS_TILE && w.chunks * w.panels < 6;
+        if (!few && w.input_bytes <= PAIRS_INPUT) break;
+        pairs_cut(p, &w, pixels / 2);
+    }
+    w.wide_bytes = ounce_align64((w.w.panel_bytes - S8_HEADER) * 2);
     return w;
 }
 

@@ -100,5 +100,5 @@ int64_t ounce_conv_s8_pairs_units(const void *params) {
 }
 size_t ounce_conv_s8_pairs_scratch(const void *params) {
     const pairs_walk w = make_pairs_walk(params);
-    return w.weight_bytes + w.input_bytes;
+    return w.wide_bytes + w.input_bytes;
 }
