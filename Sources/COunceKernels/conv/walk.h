@@ -71,15 +71,4 @@ OUNCE_INLINE conv_walk f32_walk(const ounce_conv_params *p, walk_registers r) {
     return make_conv_walk(p, r, F32_HEADER, 1, sizeof(float));
 }
 
-// Int8 as pairs of int16: a kernel widens the windows of a tile's pixels, `row_step` elements to a row, and takes all blocks
-// of those. A row has room for a vector that starts at its last element.
-OUNCE_INLINE conv_walk s8_pairs_walk(const ounce_conv_params *p, walk_registers r) {
-    conv_walk w = make_conv_walk(p, r, S8_HEADER, 2, 2);
-    const int64_t most = ounce_min64(r.narrow, p->out_w);  // neighbours
-    const int64_t pixels = (most - 1) * p->stride_w + (int64_t)(p->kernel_w - 1) * p->dilation_w;
-    w.row_step = (pixels * p->in_pixel + p->in_c + 47) & ~(int64_t)31;
-    w.by_blocks = 0;
-    return w;
-}
-
 #endif

@@ -1,21 +1,12 @@
 // The walk over units. The including file defines
 //   WALK_INPUT, WALK_OUTPUT    element types
-//   WALK_GATHERED              where tiles do not read the input in place: the type of what gather(call, walk, x, count)
-//                              puts into the scratch instead, and changes the addresses x to
 //   WALK_PIXELS                the most pixels of a tile, a multiple of 8
 //   WALK_VARIANTS(V)           V(pixels, panels) for each compiled tile, fewest pixels first
 // and afterwards the function tile(call, pixels, panels), both constants there. Pixels past the last one repeat it, so
 // a tile stores all of its pixels.
 
-#ifdef WALK_GATHERED
-typedef WALK_GATHERED walk_element;
-static void gather(const ounce_call *call, const conv_walk *w, const walk_element **x, int64_t count);
-#else
-typedef WALK_INPUT walk_element;
-#endif
-
 typedef struct {
-    const walk_element *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
+    const WALK_INPUT *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
     WALK_OUTPUT *out[2 * WALK_PIXELS];
     int64_t in_offset, out_offset;  // of the block's group and first channel
     int64_t channels;               // to store, from out_offset on
@@ -149,9 +140,6 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             const int64_t before = count;
             count = take_pixels(&cursor, w, tile, p, &t);
             if (count != before) run = NULL;
-#ifdef WALK_GATHERED
-            gather(call, w, t.x, count);
-#endif
         }
         if (new_block) {
             const int64_t before = panels;

@@ -1,40 +1,28 @@
 // Packs the weights of the convolutions of walk.h.
-#include "walk.h"
+#include "pairs.h"
 
-// Sixteen rows of words of four bytes to [word][16]; the last word of a row is filled up with zeros.
-static void pack_words(const char *from, size_t row_bytes, int64_t rows, size_t bytes, char *to) {
-    const size_t whole = bytes / 4 * 4;
-    for (size_t at = 0; at < whole; at += 4, to += 64) {
-        for (int64_t lane = 0; lane < rows; lane++) memcpy(to + 4 * lane, from + (size_t)lane * row_bytes + at, 4);
+// Sixteen rows of words of so many bytes to [word][16]; the last word of a row is filled up with zeros.
+OUNCE_INLINE void pack_rows(const char *from, size_t row_bytes, int64_t rows, size_t bytes, const size_t word, char *to) {
+    const size_t whole = bytes / word * word;
+    for (size_t at = 0; at < whole; at += word, to += 16 * word) {
+        for (int64_t lane = 0; lane < rows; lane++) memcpy(to + (size_t)lane * word, from + (size_t)lane * row_bytes + at, word);
     }
     for (int64_t lane = 0; lane < rows && whole < bytes; lane++) {
-        memcpy(to + 4 * lane, from + (size_t)lane * row_bytes + whole, bytes - whole);
-    }
-}
-
-// The same for pairs of int8 that become int16.
-static void pack_pairs(const char *from, size_t row_bytes, int64_t rows, size_t bytes, char *to) {
-    for (size_t at = 0; at < bytes; at += 2, to += 64) {
-        for (int64_t lane = 0; lane < rows; lane++) {
-            const int8_t *pair = (const int8_t *)from + (size_t)lane * row_bytes + at;
-            const int16_t wide[2] = {pair[0], at + 1 < bytes ? pair[1] : 0};
-            memcpy(to + 4 * lane, wide, 4);
-        }
+        memcpy(to + (size_t)lane * word, from + (size_t)lane * row_bytes + whole, bytes - whole);
     }
 }
 
 // The weights of a panel's `lanes` channels, the first of which is `channel`; `to` is all zeros where they do not fill it.
 static void pack_panel(const conv_walk *w, const void *weights, int64_t channel, int64_t lanes, size_t element,
-                       int pairs, char *to) {
+                       size_t word, char *to) {
     const int64_t segments = w->rows * w->columns;
     const size_t row = (size_t)(segments * w->length) * element, segment = (size_t)w->length * element;
     const char *from = (const char *)weights + (size_t)channel * row;
-    const size_t word = pairs ? 2 : 4;
-    for (int64_t i = 0; i < segments; i++, from += segment, to += (segment + word - 1) / word * 64) {
-        if (pairs) {
-            pack_pairs(from, row, lanes, segment, to);
+    for (int64_t i = 0; i < segments; i++, from += segment, to += (segment + word - 1) / word * word * OUNCE_LANES) {
+        if (word == 2) {
+            pack_rows(from, row, lanes, segment, 2, to);
         } else {
-            pack_words(from, row, lanes, segment, to);
+            pack_rows(from, row, lanes, segment, 4, to);
         }
     }
 }
@@ -46,9 +34,9 @@ static void pack_panel(const conv_walk *w, const void *weights, int64_t channel,
              && (channel = group * (w)->group_out + first, lanes = ounce_min64(OUNCE_LANES, (w)->group_out - first)); \
              first += OUNCE_LANES)
 
-// `offset` is what the kernel adds to every input element.
+// `offset` is what the kernel adds to every input element; `set` successive weights of a channel stand together.
 static void pack_s8(const ounce_conv_params *p, const conv_walk *w, const ounce_conv_weights *weights, int32_t offset,
-                    int pairs, void *packed) {
+                    size_t set, void *packed) {
     const int64_t all = w->rows * w->columns * w->length;
     char *panel = packed;
     FOR_PANELS(w, p->groups) {
@@ -63,7 +51,7 @@ static void pack_s8(const ounce_conv_params *p, const conv_walk *w, const ounce_
             start[lane] = ounce_wrap_add(bias, ounce_wrap_mul(-(p->in_zero + offset), sum));
             scale[lane] = weights->scale[channel + lane];
         }
-        pack_panel(w, weights->weights, channel, lanes, 1, pairs, panel + S8_HEADER);
+        pack_panel(w, weights->weights, channel, lanes, 1, set, panel + S8_HEADER);
         panel += w->panel_bytes;
     }
 }
@@ -76,7 +64,7 @@ static void pack_f32(const ounce_conv_params *p, const conv_walk *w, const ounce
         for (int64_t lane = 0; lane < lanes; lane++) {
             bias[lane] = weights->bias ? ((const float *)weights->bias)[channel + lane] : 0;
         }
-        pack_panel(w, weights->weights, channel, lanes, sizeof(float), 0, panel + F32_HEADER);
+        pack_panel(w, weights->weights, channel, lanes, sizeof(float), sizeof(float), panel + F32_HEADER);
         panel += w->panel_bytes;
     }
 }
@@ -92,14 +80,25 @@ static void pack_f32(const ounce_conv_params *p, const conv_walk *w, const ounce
         const conv_walk w = walk(params, registers);                                                              \
         pack;                                                                                                     \
     }
-WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512_S8, pack_s8(params, &w, weights, 128, 0, packed))
-WALKED(s8_dot_half, s8_dot_walk, WALK_AVX, pack_s8(params, &w, weights, 128, 0, packed))
-WALKED(s8_pairs, s8_pairs_walk, WALK_AVX, pack_s8(params, &w, weights, 0, 1, packed))
+WALKED(s8_dot_wide, s8_dot_walk, WALK_AVX512_S8, pack_s8(params, &w, weights, 128, 4, packed))
+WALKED(s8_dot_half, s8_dot_walk, WALK_AVX, pack_s8(params, &w, weights, 128, 4, packed))
 WALKED(f32_wide, f32_walk, WALK_AVX512_F32, pack_f32(params, &w, weights, packed))
 WALKED(f32_half, f32_walk, WALK_AVX, pack_f32(params, &w, weights, packed))
 
-// A window for each pixel, where no two lie next to each other.
+size_t ounce_conv_s8_pairs_size(const void *params, const ounce_conv_weights *weights) {
+    (void)weights;
+    const pairs_walk w = make_pairs_walk(params);
+    return (size_t)w.panels * w.w.panel_bytes;
+}
+void ounce_conv_s8_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed) {
+    const pairs_walk w = make_pairs_walk(params);
+    pack_s8(params, &w.w, weights, 0, 2, packed);
+}
+int64_t ounce_conv_s8_pairs_units(const void *params) {
+    const pairs_walk w = make_pairs_walk(params);
+    return w.chunks * w.panels;
+}
 size_t ounce_conv_s8_pairs_scratch(const void *params) {
-    const conv_walk w = s8_pairs_walk(params, WALK_AVX);
-    return (size_t)(WALK_AVX.narrow * w.rows * w.row_step) * sizeof(int16_t);
+    const pairs_walk w = make_pairs_walk(params);
+    return w.wide_bytes + w.input_bytes;
 }

@@ -12,16 +12,6 @@ typedef struct {
 OUNCE_INLINE acc16 acc_load(const void *p) { return LOAD(acc16, p); }
 OUNCE_INLINE x64 x64_load(const char *x) { return LOAD(x64, x); }
 OUNCE_INLINE w64 w64_load(const char *w) { return LOAD(w64, w); }
-OUNCE_INLINE w64 w64_later(const char *w, int64_t plane, int64_t step) {
-    w64 now = w64_load(w), later;
-    OUNCE_UNROLL for (int i = 0; i < 2; i++) later.half[i] = _mm256_slli_epi32(now.half[i], 16);
-    if (plane == 0) return later;
-    now = w64_load(w - step);
-    OUNCE_UNROLL for (int i = 0; i < 2; i++) {
-        later.half[i] = _mm256_or_si256(later.half[i], _mm256_srli_epi32(now.half[i], 16));
-    }
-    return later;
-}
 OUNCE_INLINE acc16 dot(acc16 a, x64 x, w64 w) {
     return (acc16){{_mm256_add_epi32(a.half[0], _mm256_madd_epi16(x.half[0], w.half[0])),
                     _mm256_add_epi32(a.half[1], _mm256_madd_epi16(x.half[1], w.half[1]))}};

@@ -12,11 +12,6 @@ typedef struct {
 OUNCE_INLINE acc16 acc_load(const void *p) { return LOAD(acc16, p); }
 OUNCE_INLINE x64 x64_load(const char *x) { return LOAD(x64, x); }
 OUNCE_INLINE w64 w64_load(const char *w) { return LOAD(w64, w); }
-OUNCE_INLINE w64 w64_later(const char *w, int64_t plane, int64_t step) {
-    (void)plane, (void)step;
-    const w64 now = w64_load(w);
-    return (w64){{_mm256_slli_epi32(now.half[0], 8), _mm256_slli_epi32(now.half[1], 8)}};
-}
 OUNCE_INLINE acc16 dot(acc16 a, x64 x, w64 w) {
     return (acc16){{_mm256_dpbusd_avx_epi32(a.half[0], x.half[0], w.half[0]),
                     _mm256_dpbusd_avx_epi32(a.half[1], x.half[1], w.half[1])}};

@@ -7,7 +7,7 @@
 // `lanes` outputs (16 or 64) are computed at a time: a block. Where pixels may share a block, an output row is one flat run
 // of places, whose channels repeat after `period` = lcm(channels, lanes) places; else each pixel's channels are cut into
 // blocks. A unit is a stretch of `columns` pixels of an output row, or of two (`rows`) that share planes of four rows: the
-// second row's three taps are their last ones.
+// second row's three taps are their last ones. With 16 lanes the weights are packed a second time for it, one tap later.
 #ifndef OUNCE_INTERLEAVE_H
 #define OUNCE_INTERLEAVE_H
 
@@ -43,7 +43,7 @@ OUNCE_INLINE interleaving make_interleaving(const ounce_conv_params *p, int64_t 
     s.flat = lanes == OUNCE_LANES ? p->stride_w == 1 && (c < 64 || c % OUNCE_LANES == 0) : runs && period <= 2048;
     s.period = s.flat ? period : ounce_ceil_div(c, lanes) * lanes;
     s.blocks = s.period / lanes;
-    s.block_bytes = (size_t)lanes * 8 + (size_t)(s.terms * lanes) * 4;
+    s.block_bytes = (size_t)lanes * 8 + (size_t)(s.terms * lanes) * 4 * (s.rows == 2 && lanes == OUNCE_LANES ? 2 : 1);
     const int64_t cached = ounce_max64(4, 6144 / (c * s.planes * p->stride_w));
     s.stretches = ounce_ceil_div(p->out_w, cached);
     s.columns = ounce_ceil_div(p->out_w, s.stretches);

@@ -1,7 +1,6 @@
 // Int8 depthwise convolution over interleaved input; compiled once for each instruction set. The including file defines
 // GROUP, POSITIONS (2 or 4 at a time), acc16 with acc_load(), x64 with x64_load() (a place's group for each lane), w64 with
-// w64_load() and w64_later() (the same one tap later: what the second of two rows takes, its planes being `step` bytes
-// apart), dot(), and interleave(taps, count, to): writes [place][GROUP] for at least `count` places, in whole vectors of
+// w64_load(), dot(), and interleave(taps, count, to): writes [place][GROUP] for at least `count` places, in whole vectors of
 // at most 64.
 #include "../conv/requantise_avx2.h"
 #include "interleave.h"
@@ -26,39 +25,38 @@ static __attribute__((noinline)) void store_lanes(int8_t *out, __m128i q, int64_
 // Sixteen outputs at each of `count` successive positions, which share the weights.
 OUNCE_INLINE void block_positions(block_call *b, const int count, const int64_t planes, const int64_t shifts,
                                   const int second) {
+    const block_call c = *b;  // stores could change what is behind the pointer, to the compiler
     acc16 acc[POSITIONS];
-    OUNCE_UNROLL for (int m = 0; m < count; m++) acc[m] = acc_load(b->packed);
-    const char *w = b->packed + 128;
+    OUNCE_UNROLL for (int m = 0; m < count; m++) acc[m] = acc_load(c.packed);
+    const char *w = c.packed + 128 + (second ? planes * shifts * 64 : 0);
+    const int64_t plane_step = c.s->plane_places * 4, shift_step = c.s->shift_step * 4, fewer = c.s->flat ? c.out_step : 0;
     for (int64_t plane = 0; plane < planes; plane++) {
-        const char *x = b->x + plane * b->s->plane_places * 4;
-        for (int64_t shift = 0; shift < shifts; shift++, w += 64, x += b->s->shift_step * 4) {
-            const w64 weights = second ? w64_later(w, plane, shifts * 64) : w64_load(w);
+        const char *x = c.x + plane * plane_step;
+        for (int64_t shift = 0; shift < shifts; shift++, w += 64, x += shift_step) {
+            const w64 weights = w64_load(w);
             OUNCE_UNROLL for (int m = 0; m < count; m++) {
-                acc[m] = dot(acc[m], x64_load(x + m * b->x_step * 4), weights);
+                acc[m] = dot(acc[m], x64_load(x + m * c.x_step * 4), weights);
             }
         }
     }
-    const __m256 scale[2] = {LOAD(__m256, b->packed + 64), LOAD(__m256, b->packed + 96)};
-    const int64_t fewer = b->s->flat ? b->out_step : 0;
-    const int whole = b->lanes - (count - 1) * fewer >= OUNCE_LANES;
+    const __m256 scale[2] = {LOAD(__m256, c.packed + 64), LOAD(__m256, c.packed + 96)};
+    const __m256 scales[4] = {scale[0], scale[1], scale[0], scale[1]};
+    __m128i q[POSITIONS + 1];
     OUNCE_UNROLL for (int m = 0; m < count; m += 2) {
         const int other = m + 1 < count ? m + 1 : m;
         const __m256i sums[4] = {acc[m].half[0], acc[m].half[1], acc[other].half[0], acc[other].half[1]};
-        const __m256 scales[4] = {scale[0], scale[1], scale[0], scale[1]};
-        const __m256i q = requantised(sums, scales, b->range);
-        const __m128i first = _mm256_castsi256_si128(q), second = _mm256_extracti128_si256(q, 1);
-        int8_t *out = b->out + m * b->out_step;
-        if (OUNCE_LIKELY(whole)) {
-            _mm_storeu_si128((__m128i *)out, first);
-            if (other > m) _mm_storeu_si128((__m128i *)(out + b->out_step), second);
-        } else {
-            store_lanes(out, first, b->lanes - m * fewer);
-            if (other > m) store_lanes(out + b->out_step, second, b->lanes - other * fewer);
-        }
+        const __m256i both = requantised(sums, scales, c.range);
+        q[m] = _mm256_castsi256_si128(both);
+        q[m + 1] = _mm256_extracti128_si256(both, 1);
     }
-    b->x += count * b->x_step * 4;
-    b->out += count * b->out_step;
-    b->lanes -= count * fewer;
+    if (OUNCE_LIKELY(c.lanes - (count - 1) * fewer >= OUNCE_LANES)) {
+        OUNCE_UNROLL for (int m = 0; m < count; m++) _mm_storeu_si128((__m128i *)(c.out + m * c.out_step), q[m]);
+    } else {
+        OUNCE_UNROLL for (int m = 0; m < count; m++) store_lanes(c.out + m * c.out_step, q[m], c.lanes - m * fewer);
+    }
+    b->x = c.x + count * c.x_step * 4;
+    b->out = c.out + count * c.out_step;
+    b->lanes = c.lanes - count * fewer;
 }
 
 OUNCE_INLINE void block_run(block_call *b, int64_t positions, const int64_t planes, const int64_t shifts,

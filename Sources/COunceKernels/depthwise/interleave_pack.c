@@ -22,7 +22,8 @@ static size_t scratch_size(const ounce_conv_params *p, int64_t group, int64_t la
     return (size_t)(s.planes * s.plane_places) * 4;
 }
 
-// Each block: `lanes` start values, as many scales, then [plane][shift][lane][group]. `offset` is what the kernel adds to every
+// Each block: `lanes` start values, as many scales, then [plane][shift][lane][group], for the second of two rows once
+// more. `offset` is what the kernel adds to every
 // input.
 static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, int64_t group, int64_t lanes,
     int32_t offset, void *packed) {
@@ -38,12 +39,14 @@ static void pack(const ounce_conv_params *p, const ounce_conv_weights *weights, 
         const int32_t bias = inside && weights->bias ? ((const int32_t *)weights->bias)[channel] : 0;
         ((int32_t *)block)[lane] = inside ? ounce_wrap_add(bias, ounce_wrap_mul(-(p->in_zero + offset), sum)) : 0;
         ((float *)block)[lanes + lane] = inside ? weights->scale[channel] : 0;
-        for (int64_t term = 0; term < s.terms; term++) {
-            char *to = block + lanes * 8 + (term * lanes + lane) * 4;
+        char *to = block + lanes * 8 + lane * 4;
+        const int later = s.rows == 2 && lanes == OUNCE_LANES;
+        for (int64_t term = 0; term < s.terms * (1 + later); term++, to += lanes * 4) {
+            const int64_t own = term % s.terms, first = own / s.shifts * group - term / s.terms;
             for (int64_t i = 0; i < group; i++) {
-                const int64_t tap = term / s.shifts * group + i;
-                const int used = inside && tap < s.tap_count;
-                const int8_t value = used ? w[tap * s.shifts + term % s.shifts] : 0;
+                const int64_t tap = first + i;
+                const int used = inside && tap >= 0 && tap < s.tap_count;
+                const int8_t value = used ? w[tap * s.shifts + own % s.shifts] : 0;
                 const int16_t wide = value;
                 memcpy(to + i * (4 / group), group == 4 ? (const void *)&value : (const void *)&wide,
                     (size_t)(4 / group));

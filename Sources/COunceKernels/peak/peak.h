@@ -1,6 +1,7 @@
 // Loops that show what a CPU can do at most: multiply-accumulates in registers alone, as many at a time as the latency asks
 // for. A file of an instruction set defines one with PEAK_LOOP: the vector type, the register constraint of the compiler's
-// inline assembly, and the step from an accumulator to the next.
+// inline assembly, and the step from an accumulator to the next. A factor changes each time as far as the compiler knows, lest a
+// product of its own be formed once for all rounds.
 #ifndef OUNCE_PEAK_H
 #define OUNCE_PEAK_H
 
@@ -15,7 +16,7 @@
         for (int64_t r = 0; r < rounds; r++) {                                         \
             _Pragma("clang loop unroll(full)") for (int i = 0; i < accumulators; i++) { \
                 acc[i] = step(acc[i], a, b);                                           \
-                __asm__ volatile("" : "+" constraint(acc[i]));                         \
+                __asm__ volatile("" : "+" constraint(acc[i]), "+" constraint(a));      \
             }                                                                          \
         }                                                                              \
         return rounds * accumulators * (macs);                                         \
