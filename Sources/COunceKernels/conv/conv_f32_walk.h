@@ -8,8 +8,8 @@
 #define WALK_ADDS_RESIDUAL
 #include "walk_body.h"
 
-// The sums of a tile's pixels, less than `panels` whole panels where `channels` are fewer.
-OUNCE_INLINE void store_tile(const tile_call *t, v16f (*acc)[4], const int pixels, const int panels, int residual,
+// The first `channels` sums of each pixel.
+OUNCE_INLINE void store_tile(const tile_call *t, v16f (*acc)[4], const int pixels, const int panels, const int residual,
                              int64_t channels) {
     const float min = t->p->min, max = t->p->max, residual_min = t->p->residual_min, residual_max = t->p->residual_max;
     const int64_t offset = t->out_offset;
@@ -68,7 +68,8 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
             store_tile(t, acc, pixels, panels, 0, panels * OUNCE_LANES);
         }
     } else {
-        store_tile(t, acc, pixels, panels, residual, t->channels);
+        store_tile(t, acc, pixels, panels, 0, t->channels);
+        if (residual) add_residual(t, t->count, t->out_offset, t->out_offset + t->channels);
     }
 }
 

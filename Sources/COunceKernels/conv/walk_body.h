@@ -20,6 +20,7 @@ typedef struct {
     const walk_element *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
     WALK_OUTPUT *out[2 * WALK_PIXELS];
     int64_t in_offset, out_offset;  // of the block's group and first channel
+    int64_t count;                  // of the pixels that are not repeated
     int64_t channels;               // to store, from out_offset on
     const char *panel;
     const char *soon;               // a panel that later tiles will want, else this one; WALK_SPREADS: this tile's part
@@ -173,6 +174,7 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             const int64_t before = count;
             count = take_pixels(&cursor, w, tile, p, &t);
             if (count != before) run = NULL;
+            t.count = count;
 #ifdef WALK_GATHERED
             gather(call, w, t.x, count);
 #endif
