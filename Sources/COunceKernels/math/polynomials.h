@@ -132,21 +132,26 @@ OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float
     }
 }
 
-// A loop of its own for each function.
-#ifdef IC
-#define UNARY_PRAGMA2(x) _Pragma(#x)
-#define UNARY_PRAGMA1(x,y) UNARY_PRAGMA2(clang loop vectorize_width(x) interleave_count(y))
-#define UNARY_PRAGMA UNARY_PRAGMA1(VW,IC)
+// Stands before a loop over one of these functions. A file that is compiled for vectors may define OUNCE_INTERLEAVE, how many
+// sixteens of numbers are to be under way at once: each function is a long chain of operations that wait for each other.
+// Numbers should come in whole blocks, as what is left over is not done so.
+#ifdef OUNCE_INTERLEAVE
+#pragma clang diagnostic ignored "-Wpass-failed"  // by builds that do not optimise
+#define OUNCE_PRAGMA(text) _Pragma(#text)
+#define OUNCE_INTERLEAVED_LOOP(count) OUNCE_PRAGMA(clang loop vectorize_width(16) interleave_count(count))
+#define OUNCE_LOOP OUNCE_INTERLEAVED_LOOP(OUNCE_INTERLEAVE)
 #else
-#define UNARY_PRAGMA
+#define OUNCE_LOOP
 #endif
+#define OUNCE_BLOCK 64
+
+// A loop of its own for each function.
 #define OUNCE_UNARY_LOOP(name)                                                                                \
     case OUNCE_##name:                                                                                        \
-        UNARY_PRAGMA                                                                                          \
-        for (int64_t i = 0; i < n; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]);        \
+        OUNCE_LOOP for (int64_t i = 0; i < n; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]); \
         break;
-OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
-                                  int64_t n) {
+OUNCE_INLINE void ounce_unary_loop(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                   int64_t n) {
     switch (op) {
         OUNCE_UNARY_LOOP(CLIP)
         OUNCE_UNARY_LOOP(LEAKY_RELU)
@@ -166,5 +171,28 @@ OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const flo
     }
 }
 #undef OUNCE_UNARY_LOOP
+
+#ifdef OUNCE_INTERLEAVE
+static inline __attribute__((noinline)) void ounce_unary_blocks(int32_t op, float alpha, float beta, const float *in,
+                                                                float *restrict out, int64_t blocks) {
+    ounce_unary_loop(op, alpha, beta, in, out, blocks * OUNCE_BLOCK);
+}
+OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                  int64_t n) {
+    const int64_t blocks = n / OUNCE_BLOCK, done = blocks * OUNCE_BLOCK;
+    ounce_unary_blocks(op, alpha, beta, in, out, blocks);
+    if (done == n) return;
+    float x[OUNCE_BLOCK] = {0}, y[OUNCE_BLOCK];
+    const size_t rest = (size_t)(n - done) * sizeof(float);
+    memcpy(x, in + done, rest);
+    ounce_unary_blocks(op, alpha, beta, x, y, 1);
+    memcpy(out + done, y, rest);
+}
+#else
+OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                  int64_t n) {
+    ounce_unary_loop(op, alpha, beta, in, out, n);
+}
+#endif
 
 #endif
