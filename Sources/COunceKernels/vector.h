@@ -40,16 +40,23 @@ OUNCE_INLINE void store_some(void *out, const void *lanes, size_t element, int64
     }
 }
 
-// Stores the first `count` (at most 16) lanes of clamped floats; NaN stays.
-OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_t count) {
+// Sixteen ounce_clamp.
+OUNCE_INLINE v16f clamped(v16f v, float min, float max) {
     const v16f lo = splat(min), hi = splat(max);
     v = SELECT(v16f, lo > v, lo, v);
-    v = SELECT(v16f, hi < v, hi, v);
+    return SELECT(v16f, hi < v, hi, v);
+}
+
+// Stores the first `count` lanes (at most 16).
+OUNCE_INLINE void store_first(float *out, v16f v, int64_t count) {
     if (OUNCE_LIKELY(count >= OUNCE_LANES)) {
         memcpy(out, &v, sizeof v);
     } else {
         store_some(out, &v, sizeof(float), count);
     }
+}
+OUNCE_INLINE void store_clamped(float *out, v16f v, float min, float max, int64_t count) {
+    store_first(out, clamped(v, min, max), count);
 }
 
 // Sixteen ounce_round.

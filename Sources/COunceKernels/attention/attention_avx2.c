@@ -2,6 +2,7 @@
 #include "../target.h"
 
 TARGET("avx2,fma")
+#define OUNCE_INTERLEAVE 2
 #define OUNCE_BODY_ISA avx2
 #define MATMUL_ROWS 6
 #define MATMUL_PANELS 1

@@ -2,6 +2,7 @@
 #include "../target.h"
 
 TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#define OUNCE_INTERLEAVE 4
 #define OUNCE_BODY_ISA avx512vnni
 #define MATMUL_ROWS 6
 #define MATMUL_PANELS 4

@@ -4,7 +4,25 @@
 
 #define WALK_INPUT float
 #define WALK_OUTPUT float
+#define WALK_SPREADS
+#define WALK_ADDS_RESIDUAL
 #include "walk_body.h"
+
+// The first `channels` sums of each pixel.
+OUNCE_INLINE void store_tile(const tile_call *t, v16f (*acc)[4], const int pixels, const int panels, const int residual,
+                             int64_t channels) {
+    const float min = t->p->min, max = t->p->max, residual_min = t->p->residual_min, residual_max = t->p->residual_max;
+    const int64_t offset = t->out_offset;
+    const intptr_t to_residual = t->residual;
+    OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+        float *out = t->out[m] + offset;
+        OUNCE_UNROLL for (int n = 0; n < panels; n++, out += OUNCE_LANES) {
+            v16f v = clamped(acc[m][n], min, max);
+            if (residual) v = clamped(v + LOAD(v16f, RESIDUAL(out, to_residual)), residual_min, residual_max);
+            store_first(out, v, channels - n * OUNCE_LANES);
+        }
+    }
+}
 
 OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
     const conv_walk w = *t->walk;
@@ -13,9 +31,17 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
         const v16f bias = LOAD(v16f, t->panel + (size_t)n * w.panel_bytes);
         OUNCE_UNROLL for (int m = 0; m < pixels; m++) acc[m][n] = bias;
     }
+    const int residual = t->p->has_residual;
+    if (residual) {
+        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
+            const float *from = RESIDUAL(t->out[m] + t->out_offset, t->residual);
+            OUNCE_UNROLL for (int n = 0; n < panels; n++) __builtin_prefetch(from + n * OUNCE_LANES, 0, 3);
+        }
+    }
     const float *const *x = t->x;
     const char *weights = t->panel + F32_HEADER;
-    const ptrdiff_t soon = t->soon - t->panel;
+    const char *soon = t->soon;
+    const ptrdiff_t step = t->soon_step;
     for (int64_t row = 0; row < w.rows; row++) {
         for (int64_t column = 0; column < w.columns; column++) {
             int64_t k = t->in_offset + row * w.row_step + column * w.column_step;
@@ -24,7 +50,8 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
             for (; k < end; k++, weights += sizeof(v16f)) {
                 v16f wide[4];
                 OUNCE_UNROLL for (int n = 0; n < panels; n++) wide[n] = LOAD(v16f, weights + (size_t)n * w.panel_bytes);
-                __builtin_prefetch(weights + soon, 0, 2);
+                __builtin_prefetch(soon, 0, 3);
+                soon += step;
                 OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
                     const v16f v = splat(x[m][k]);
                     OUNCE_UNROLL for (int n = 0; n < panels; n++) {
@@ -34,22 +61,15 @@ OUNCE_INLINE void tile(const tile_call *t, const int pixels, const int panels) {
             }
         }
     }
-    const float min = t->p->min, max = t->p->max;
-    const int64_t channels = t->channels, offset = t->out_offset;
-    if (OUNCE_LIKELY(channels >= panels * OUNCE_LANES)) {
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            float *out = t->out[m] + offset;
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                store_clamped(out + n * OUNCE_LANES, acc[m][n], min, max, OUNCE_LANES);
-            }
+    if (OUNCE_LIKELY(t->channels >= panels * OUNCE_LANES)) {
+        if (residual) {
+            store_tile(t, acc, pixels, panels, 1, panels * OUNCE_LANES);
+        } else {
+            store_tile(t, acc, pixels, panels, 0, panels * OUNCE_LANES);
         }
     } else {
-        OUNCE_UNROLL for (int m = 0; m < pixels; m++) {
-            OUNCE_UNROLL for (int n = 0; n < panels; n++) {
-                float *out = t->out[m] + offset + n * OUNCE_LANES;
-                store_clamped(out, acc[m][n], min, max, channels - n * OUNCE_LANES);
-            }
-        }
+        store_tile(t, acc, pixels, panels, 0, t->channels);
+        if (residual) add_residual(t, t->count, t->out_offset, t->out_offset + t->channels);
     }
 }
 

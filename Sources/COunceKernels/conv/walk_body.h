@@ -1,5 +1,7 @@
 // The walk over units. The including file defines
 //   WALK_INPUT, WALK_OUTPUT    element types
+//   WALK_SPREADS               where each tile asks for a part of what comes next, 64 bytes of which take many steps
+//   WALK_ADDS_RESIDUAL         where tile() adds the residual
 //   WALK_PIXELS                the most pixels of a tile, a multiple of 8
 //   WALK_VARIANTS(V)           V(pixels, panels) for each compiled tile, fewest pixels first
 // and afterwards the function tile(call, pixels, panels), both constants there. Pixels past the last one repeat it, so
@@ -9,9 +11,11 @@ typedef struct {
     const WALK_INPUT *x[2 * WALK_PIXELS];  // with room for the pixels of a row from any one on
     WALK_OUTPUT *out[2 * WALK_PIXELS];
     int64_t in_offset, out_offset;  // of the block's group and first channel
+    int64_t count;                  // of the pixels that are not repeated
     int64_t channels;               // to store, from out_offset on
     const char *panel;
-    const char *soon;               // a panel that later tiles will want, else this one
+    const char *soon;               // a panel that later tiles will want, else this one; WALK_SPREADS: this tile's part
+    ptrdiff_t soon_step;            // WALK_SPREADS: bytes of it for every 64 of a panel
     const conv_walk *walk;
     const ounce_conv_params *p;
     intptr_t residual;              // residual_offset()
@@ -115,6 +119,19 @@ OUNCE_INLINE void take_block(const conv_walk *w, int64_t block, const char *pack
     t->panel = packed + (size_t)(group * w->panels + first) * w->panel_bytes;
 }
 
+#ifdef WALK_SPREADS
+// What the units of a block or of a tile ask for together, in parts that follow on each other.
+typedef struct {
+    const char *from;
+    int64_t step, part;  // bytes for every 64 of a panel, and of a unit
+} walk_ahead;
+OUNCE_INLINE walk_ahead look_ahead(const conv_walk *w, const void *from, int64_t bytes, int64_t units) {
+    const int64_t lines = (int64_t)(w->panel_bytes / 64);
+    const int64_t step = ounce_min64(64, ounce_ceil_div(bytes, units * lines));
+    return (walk_ahead){from, step, step * lines};
+}
+#endif
+
 // To the channels `first` to `end` of the tile's pixels.
 static __attribute__((noinline)) void add_residual(const tile_call *t, int64_t count, int64_t first, int64_t end) {
     ADD_RESIDUAL(t->p, t->out, first, t->residual, count, end - first)
@@ -125,6 +142,11 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
     if (begin >= end) return;
     tile_call t = {.walk = w, .p = p, .residual = residual_offset(call)};
     const int64_t blocks = w->blocks * p->groups;
+#ifdef WALK_ADDS_RESIDUAL
+    const int has_residual = 0;
+#else
+    const int has_residual = p->has_residual;
+#endif
     int64_t tile = w->by_blocks ? begin % w->tiles : begin / blocks;
     int64_t block = w->by_blocks ? begin / w->tiles : begin % blocks;
     int64_t count = 0, panels = 0, residual_from = 0;
@@ -134,12 +156,16 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
         int64_t first, end;
     } whole = {w->by_blocks ? ounce_ceil_div(begin, w->tiles) : 0, w->by_blocks ? end / w->tiles : 0};
     tile_function run = NULL;
+#ifdef WALK_SPREADS
+    walk_ahead ahead = {0};
+#endif
     pixel_cursor cursor = cursor_at_tile(call, w, tile);
     for (int64_t unit = begin, new_tile = 1, new_block = 1; unit < end; unit++) {
         if (new_tile) {
             const int64_t before = count;
             count = take_pixels(&cursor, w, tile, p, &t);
             if (count != before) run = NULL;
+            t.count = count;
         }
         if (new_block) {
             const int64_t before = panels;
@@ -148,12 +174,23 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             if (panels != before) run = NULL;
         }
         if (!run) run = tile_for(count, panels);
+#ifdef WALK_SPREADS
+        // The next block's panels, or of the next tile's input what lies furthest down: the rest was read above it.
+        if (w->by_blocks && new_block) {
+            ahead = look_ahead(w, t.panel + (size_t)panels * w->panel_bytes, panels * (int64_t)w->panel_bytes, w->tiles);
+        } else if (!w->by_blocks && new_tile) {
+            ahead = look_ahead(w, cursor.in + (w->rows - 1) * w->row_step,
+                               count * p->stride_w * p->in_pixel * (int64_t)sizeof(WALK_INPUT), blocks);
+        }
+        t.soon = ahead.from + (w->by_blocks ? tile : block) * ahead.part, t.soon_step = ahead.step;
+#else
         // While a block's tiles run, each brings one panel of the next block near.
         const int64_t later = panels + tile;
         const int has_next = w->by_blocks && tile < w->block && block % w->blocks * w->block + later < w->panels;
         t.soon = has_next ? t.panel + (size_t)later * w->panel_bytes : t.panel;
+#endif
         run(&t);
-        if (p->has_residual) {
+        if (has_residual) {
             if (new_tile || w->by_blocks) residual_from = t.out_offset;
             const int now = w->by_blocks ? block < whole.first || block >= whole.end : block + 1 == blocks || unit + 1 == end;
             if (now) {
@@ -168,7 +205,7 @@ OUNCE_INLINE void walk_units(const ounce_call *call, const conv_walk *w, int64_t
             if (new_tile) block = 0, tile++;
         }
     }
-    if (!p->has_residual || whole.first >= whole.end) return;
+    if (!has_residual || whole.first >= whole.end) return;
     cursor = cursor_at_tile(call, w, 0);
     for (tile = 0; tile < w->tiles; tile++) {
         count = take_pixels(&cursor, w, tile, p, &t);

@@ -7,8 +7,11 @@
 
 // e^x = 2^n e^r, n = rne(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor series to r^7 (error below 2^-27). 2^n is
 // applied in two halves, so that results below the normal range round once and those above it become infinite.
-OUNCE_INLINE float ounce_exp_inline(float x) {
-    x = ounce_clamp(x, -105.0f, 90.0f);
+typedef struct {
+    float power;       // e^r
+    uint32_t shifted;  // n + 0x4B400000
+} ounce_exp_parts;
+OUNCE_INLINE ounce_exp_parts ounce_exp_reduced(float x) {
     const float shifted = __builtin_fmaf(x, 1.44269504f, 12582912.0f), n = shifted - 12582912.0f;
     float r = __builtin_fmaf(n, -0.693145751953125f, x);
     r = __builtin_fmaf(n, -1.42860677e-6f, r);
@@ -20,8 +23,22 @@ OUNCE_INLINE float ounce_exp_inline(float x) {
     p = __builtin_fmaf(p, r, 0.5f);
     p = __builtin_fmaf(p, r, 1.0f);
     p = __builtin_fmaf(p, r, 1.0f);
-    const uint32_t k = ounce_bits(shifted) - 0x4B400000u, half = (uint32_t)((int32_t)k >> 1);
-    return p * ounce_float((half + 127) << 23) * ounce_float((k - half + 127) << 23);
+    return (ounce_exp_parts){p, ounce_bits(shifted)};
+}
+OUNCE_INLINE float ounce_exp_scaled(ounce_exp_parts e) {
+    const uint32_t n = e.shifted - 0x4B400000u, half = (uint32_t)((int32_t)n >> 1);
+    return e.power * ounce_float((half + 127) << 23) * ounce_float((n - half + 127) << 23);
+}
+OUNCE_INLINE float ounce_exp_inline(float x) {
+    return ounce_exp_scaled(ounce_exp_reduced(ounce_clamp(x, -105.0f, 90.0f)));
+}
+// The same bits for x <= 90, and for |x| <= 80.
+OUNCE_INLINE float ounce_exp_below(float x) {
+    return ounce_exp_scaled(ounce_exp_reduced(-105.0f > x ? -105.0f : x));
+}
+OUNCE_INLINE float ounce_exp_within(float x) {
+    const ounce_exp_parts e = ounce_exp_reduced(x);
+    return e.power * ounce_float((e.shifted << 23) + (127u << 23));
 }
 
 // x = 2^e m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f): log m = 2 atanh s = f - s (f - R), R from the
@@ -54,13 +71,13 @@ OUNCE_INLINE float ounce_tanh_inline(float x) {
     p = __builtin_fmaf(p, z, 0.1333330423f);
     p = __builtin_fmaf(p, z, -0.3333333433f);
     const float near = __builtin_fmaf(p * z, x, x);
-    const float far = 1.0f - 2.0f / (ounce_exp_inline(2.0f * a) + 1.0f);
+    const float far = 1.0f - 2.0f / (ounce_exp_within(2.0f * (30.0f < a ? 30.0f : a)) + 1.0f);  // 1 from a = 10 on
     const float signed_far = ounce_float(ounce_bits(far) | (ounce_bits(x) & 0x80000000u));
     return a < 0.625f ? near : signed_far;
 }
 
 OUNCE_INLINE float ounce_sigmoid_inline(float x) {
-    const float e = ounce_exp_inline(ounce_float(ounce_bits(x) | 0x80000000u));  // e^-|x|
+    const float e = ounce_exp_below(ounce_float(ounce_bits(x) | 0x80000000u));  // e^-|x|
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
@@ -84,7 +101,7 @@ OUNCE_INLINE float ounce_erf_inline(float x) {
     q = __builtin_fmaf(q, a, 0.6319562f);
     q = __builtin_fmaf(q, a, 1.1301551f);
     q = __builtin_fmaf(q, a, -0.00030026885f);
-    const float far = 1.0f - ounce_exp_inline(-q);
+    const float far = 1.0f - ounce_exp_within(-q);  // -0.001 < q < 19
     const float signed_far = ounce_float(ounce_bits(far) | (ounce_bits(x) & 0x80000000u));
     return magnitude < 0.9f ? p * x : signed_far;
 }
@@ -115,13 +132,26 @@ OUNCE_INLINE float ounce_unary_inline(int32_t op, float alpha, float beta, float
     }
 }
 
+// Stands before a loop over one of these functions. A file that is compiled for vectors may define OUNCE_INTERLEAVE, how many
+// sixteens of numbers are to be under way at once: each function is a long chain of operations that wait for each other.
+// Numbers should come in whole blocks, as what is left over is not done so.
+#ifdef OUNCE_INTERLEAVE
+#pragma clang diagnostic ignored "-Wpass-failed"  // by builds that do not optimise
+#define OUNCE_PRAGMA(text) _Pragma(#text)
+#define OUNCE_INTERLEAVED_LOOP(count) OUNCE_PRAGMA(clang loop vectorize_width(16) interleave_count(count))
+#define OUNCE_LOOP OUNCE_INTERLEAVED_LOOP(OUNCE_INTERLEAVE)
+#else
+#define OUNCE_LOOP
+#endif
+#define OUNCE_BLOCK 64
+
 // A loop of its own for each function.
 #define OUNCE_UNARY_LOOP(name)                                                                                \
     case OUNCE_##name:                                                                                        \
-        for (int64_t i = 0; i < n; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]);        \
+        OUNCE_LOOP for (int64_t i = 0; i < n; i++) out[i] = ounce_unary_inline(OUNCE_##name, alpha, beta, in[i]); \
         break;
-OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
-                                  int64_t n) {
+OUNCE_INLINE void ounce_unary_loop(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                   int64_t n) {
     switch (op) {
         OUNCE_UNARY_LOOP(CLIP)
         OUNCE_UNARY_LOOP(LEAKY_RELU)
@@ -141,5 +171,28 @@ OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const flo
     }
 }
 #undef OUNCE_UNARY_LOOP
+
+#ifdef OUNCE_INTERLEAVE
+static inline __attribute__((noinline)) void ounce_unary_blocks(int32_t op, float alpha, float beta, const float *in,
+                                                                float *restrict out, int64_t blocks) {
+    ounce_unary_loop(op, alpha, beta, in, out, blocks * OUNCE_BLOCK);
+}
+OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                  int64_t n) {
+    const int64_t blocks = n / OUNCE_BLOCK, done = blocks * OUNCE_BLOCK;
+    ounce_unary_blocks(op, alpha, beta, in, out, blocks);
+    if (done == n) return;
+    float x[OUNCE_BLOCK] = {0}, y[OUNCE_BLOCK];
+    const size_t rest = (size_t)(n - done) * sizeof(float);
+    memcpy(x, in + done, rest);
+    ounce_unary_blocks(op, alpha, beta, x, y, 1);
+    memcpy(out + done, y, rest);
+}
+#else
+OUNCE_INLINE void ounce_unary_run(int32_t op, float alpha, float beta, const float *in, float *restrict out,
+                                  int64_t n) {
+    ounce_unary_loop(op, alpha, beta, in, out, n);
+}
+#endif
 
 #endif

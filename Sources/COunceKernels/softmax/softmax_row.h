@@ -39,7 +39,9 @@ OUNCE_INLINE float largest(const float *x, int64_t n) {
 // `out` may be `in`.
 OUNCE_INLINE void softmax_row(const float *in, float *restrict e, float *out, int64_t n) {
     const float max = largest(in, n);
-    for (int64_t i = 0; i < n; i++) e[i] = ounce_exp_inline(in[i] - max);
+    const int64_t whole = n / OUNCE_BLOCK * OUNCE_BLOCK;
+    OUNCE_LOOP for (int64_t i = 0; i < whole; i++) e[i] = ounce_exp_below(in[i] - max);
+    for (int64_t i = whole; i < n; i++) e[i] = ounce_exp_below(in[i] - max);
     const float sum = lane_sum(e, n);
     for (int64_t i = 0; i < n; i++) out[i] = e[i] / sum;
 }
