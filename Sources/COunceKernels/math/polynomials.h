@@ -32,9 +32,10 @@ OUNCE_INLINE float ounce_exp_scaled(ounce_exp_parts e) {
 OUNCE_INLINE float ounce_exp_inline(float x) {
     return ounce_exp_scaled(ounce_exp_reduced(ounce_clamp(x, -105.0f, 90.0f)));
 }
-// The same bits for x <= 90, and for |x| <= 80.
-OUNCE_INLINE float ounce_exp_below(float x) {
-    return ounce_exp_scaled(ounce_exp_reduced(-105.0f > x ? -105.0f : x));
+// The same bits for x <= 0, where 2^(n + 64) fits and the last product rounds alone, and for |x| <= 80.
+OUNCE_INLINE float ounce_exp_negative(float x) {
+    const ounce_exp_parts e = ounce_exp_reduced(-105.0f > x ? -105.0f : x);
+    return e.power * ounce_float((e.shifted << 23) + ((127u + 64) << 23)) * 0x1p-64f;
 }
 OUNCE_INLINE float ounce_exp_within(float x) {
     const ounce_exp_parts e = ounce_exp_reduced(x);
@@ -77,7 +78,7 @@ OUNCE_INLINE float ounce_tanh_inline(float x) {
 }
 
 OUNCE_INLINE float ounce_sigmoid_inline(float x) {
-    const float e = ounce_exp_below(ounce_float(ounce_bits(x) | 0x80000000u));  // e^-|x|
+    const float e = ounce_exp_negative(ounce_float(ounce_bits(x) | 0x80000000u));  // e^-|x|
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 

@@ -30,7 +30,12 @@ OUNCE_INLINE float largest(const float *x, int64_t n) {
                 lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
             }
         }
-        for (int lane = 0; lane < LANES; lane++) max = lanes[lane] > max ? lanes[lane] : max;
+        for (int step = LANES / 2; step > 0; step /= 2) {
+            for (int lane = 0; lane < step; lane++) {
+                lanes[lane] = lanes[lane + step] > lanes[lane] ? lanes[lane + step] : lanes[lane];
+            }
+        }
+        max = lanes[0];
     }
     for (; i < n; i++) max = x[i] > max ? x[i] : max;
     return max;
@@ -40,8 +45,8 @@ OUNCE_INLINE float largest(const float *x, int64_t n) {
 OUNCE_INLINE void softmax_row(const float *in, float *restrict e, float *out, int64_t n) {
     const float max = largest(in, n);
     const int64_t whole = n / OUNCE_BLOCK * OUNCE_BLOCK;
-    OUNCE_LOOP for (int64_t i = 0; i < whole; i++) e[i] = ounce_exp_below(in[i] - max);
-    for (int64_t i = whole; i < n; i++) e[i] = ounce_exp_below(in[i] - max);
+    OUNCE_LOOP for (int64_t i = 0; i < whole; i++) e[i] = ounce_exp_negative(in[i] - max);
+    for (int64_t i = whole; i < n; i++) e[i] = ounce_exp_negative(in[i] - max);
     const float sum = lane_sum(e, n);
     for (int64_t i = 0; i < n; i++) out[i] = e[i] / sum;
 }
