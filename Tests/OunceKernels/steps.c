@@ -178,6 +178,10 @@ static step *make_random_conv(ounce_family family) {
     } else {
         p.in_c = PICK(1, 2, 3, 3, 4, 5, 8, 16, 17, 33, 64);
         p.out_c = PICK(1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100);
+        if (random_int(0, 9) == 0) {  // more than one piece of a row, or more input than is kept near
+            if (random_int(0, 1)) p.out_w = random_int(100, 260), p.out_h = random_int(1, 3), p.in_c = random_int(1, 9);
+            else p.in_c = random_int(500, 900), p.out_c = random_int(1, 9), p.batch = 1;
+        }
         if (random_int(0, 7) == 0) {
             p.groups = random_int(2, 4);
             p.in_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 40), p.out_c = p.groups * random_int(1, random_int(0, 1) ? 9 : 70);
@@ -192,10 +196,6 @@ static step *make_random_conv(ounce_family family) {
         if (random_int(0, 3) == 0) p.out_h = random_int(17, 40), p.out_w = random_int(17, 40), p.in_c = random_int(1, 9);
         deep = random_int(0, 3) == 0;
         if (deep) p.out_h = random_int(1, 6), p.in_c = PICK(100, 227, 227, 228, 250, 400), p.out_c = random_int(1, 20);
-    }
-    if (!plain && p.in_c != p.groups && random_int(0, 9) == 0) {  // more than one piece of a row, or more input than is kept near
-        if (random_int(0, 1)) p.out_w = random_int(100, 260), p.out_h = random_int(1, 3), p.in_c = p.groups * random_int(1, 9);
-        else p.in_c = p.groups * random_int(500, 900), p.out_c = p.groups * random_int(1, 9), p.batch = 1;
     }
     const int signs = !plain && family == OUNCE_CONV_S8 && random_int(0, 7) == 0;  // of windows of few whole words
     if (signs) {

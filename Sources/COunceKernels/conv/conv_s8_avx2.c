@@ -193,8 +193,8 @@ static void take_chunk(const ounce_call *call, const pairs_walk *w, int64_t chun
     int8_t *out = (int8_t *)call->out + image * w->out_image + top * w->out_down + left * w->out_right;
     const int64_t rows = pairs_rows(p, w, height);
     for (int64_t row = 0; row < rows; row++) {
-        const int8_t *from = w->shared_rows ? in + row * p->in_row
-                                            : in + row / p->kernel_h * w->in_down + row % p->kernel_h * p->dilation_h * p->in_row;
+        const int64_t y = w->shared_rows ? 0 : row / p->kernel_h, ky = w->shared_rows ? 0 : row % p->kernel_h;
+        const int8_t *from = in + (w->shared_rows ? row : ky * p->dilation_h) * p->in_row + y * w->in_down;
         int16_t *to = scratch + row * w->row;
         if (w->right == w->in_right) {
             widen(from, to, (width - 1) * w->right + w->window);

@@ -5,7 +5,9 @@
 OUNCE_INLINE void pack_rows(const char *from, size_t row_bytes, int64_t rows, size_t bytes, const size_t word, char *to) {
     const size_t whole = bytes / word * word;
     for (size_t at = 0; at < whole; at += word, to += 16 * word) {
-        for (int64_t lane = 0; lane < rows; lane++) memcpy(to + (size_t)lane * word, from + (size_t)lane * row_bytes + at, word);
+        for (int64_t lane = 0; lane < rows; lane++) {
+            memcpy(to + (size_t)lane * word, from + (size_t)lane * row_bytes + at, word);
+        }
     }
     for (int64_t lane = 0; lane < rows && whole < bytes; lane++) {
         memcpy(to + (size_t)lane * word, from + (size_t)lane * row_bytes + whole, bytes - whole);
