@@ -97,7 +97,7 @@ import Testing
                 #expect(try model.run(inputs).map(\.byteArray) == expected, "seed \(seed), \(isas.sorted())")
                 let kernels = try convolutions(model, inputs)
                 #if !arch(riscv64)
-                    #expect(kernels.allSatisfy { $0.hasSuffix("_winograd") } == (isas.count > 1), "\(kernels)")
+                #expect(kernels.allSatisfy { $0.hasSuffix("_winograd") } == (isas.count > 1), "\(kernels)")
                 #endif
             }
         }

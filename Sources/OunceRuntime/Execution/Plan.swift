@@ -56,7 +56,8 @@ final class Plan: Sendable {
         let spare = options.memoryLimit.map { $0 / largestShareForSpeed } ?? .max
         do {
             return try Plan(graph: graph, isas: isas, options: options, spareBytes: spare, weights: &weights)
-        } catch where error.code == .memory {
+        } catch {
+            guard error.code == .memory else { throw error }
             weights = known
             return try Plan(graph: graph, isas: isas, options: options, spareBytes: 0, weights: &weights)
         }
