@@ -73,6 +73,9 @@
 #define HOW_CONV_S8_WINOGRAD_PAIRS                                                                                \
     ounce_conv_s8_winograd_supports, ounce_conv_s8_winograd_size, ounce_conv_s8_winograd_pairs_pack, 16, \
         ounce_conv_s8_winograd_scratch, ounce_conv_s8_winograd_units
+#define HOW_CONV_S8_WINOGRAD_DOT                                                                                \
+    ounce_conv_s8_winograd_dot_supports, ounce_conv_s8_winograd_size, ounce_conv_s8_winograd_pairs_pack, 16, \
+        ounce_conv_s8_winograd_scratch, ounce_conv_s8_winograd_units
 #define HOW_CONV_S8_WINOGRAD_SINGLE                                                                                \
     ounce_conv_s8_winograd_supports, ounce_conv_s8_winograd_size, ounce_conv_s8_winograd_single_pack, 16, \
         ounce_conv_s8_winograd_scratch, ounce_conv_s8_winograd_units
@@ -189,6 +192,7 @@ void ounce_conv_s8_w2_biased_pack(const void *params, const ounce_conv_weights *
 bool ounce_conv_s8_w2_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_w2_size(const void *params, const ounce_conv_weights *weights);
 bool ounce_conv_s8_winograd_supports(const void *params, const ounce_conv_weights *weights);
+bool ounce_conv_s8_winograd_dot_supports(const void *params, const ounce_conv_weights *weights);
 size_t ounce_conv_s8_winograd_size(const void *params, const ounce_conv_weights *weights);
 void ounce_conv_s8_winograd_pairs_pack(const void *params, const ounce_conv_weights *weights, void *packed);
 void ounce_conv_s8_winograd_single_pack(const void *params, const ounce_conv_weights *weights, void *packed);

@@ -24,10 +24,12 @@ OUNCE_INLINE void products(const int16_t *x, int64_t tile_step, const int16_t *w
         from[m] = x + m * tile_step;
         OUNCE_UNROLL for (int i = 0; i < ways; i++) acc[m][i] = _mm512_setzero_si512();
     }
+    const int64_t soon = depth * OUNCE_LANES;  // the next point's
     int64_t k = 0;
     __asm__("" : "+r"(k));  // one index for all tiles, not a pointer for each
     for (; k < depth; k += 2 * ways, w += 2 * ways * OUNCE_LANES) {
         OUNCE_UNROLL for (int i = 0; i < ways; i++) {
+            _mm_prefetch(w + 2 * i * OUNCE_LANES + soon, _MM_HINT_T1);
             const __m512i weights = _mm512_loadu_si512(w + 2 * i * OUNCE_LANES);
             OUNCE_UNROLL for (int m = 0; m < tiles; m++) {
                 acc[m][i] = _mm512_dpwssd_epi32(acc[m][i], weights, _mm512_set1_epi32(LOAD(int32_t, from[m] + k + 2 * i)));

@@ -15,9 +15,11 @@ OUNCE_INLINE void products(const int16_t *x, int64_t tile_step, const int16_t *w
     OUNCE_UNROLL for (int m = 0; m < tiles; m++) acc[m][0] = acc[m][1] = _mm256_setzero_si256();
     const int16_t *from[WINOGRAD_AT_ONCE];
     OUNCE_UNROLL for (int m = 0; m < tiles; m++) from[m] = x + m * tile_step;
+    const int64_t soon = depth * OUNCE_LANES;  // the next point's
     int64_t k = 0;
     __asm__("" : "+r"(k));  // one index for all tiles, not a pointer for each
     for (; k < depth; k += 2, w += 2 * OUNCE_LANES) {
+        _mm_prefetch(w + soon, _MM_HINT_T1);
         const __m256i low = _mm256_loadu_si256((const __m256i *)w), high = _mm256_loadu_si256((const __m256i *)w + 1);
         OUNCE_UNROLL for (int m = 0; m < tiles; m++) {
             const __m256i v = _mm256_set1_epi32(LOAD(int32_t, from[m] + k));

@@ -36,6 +36,12 @@ size_t ounce_conv_s8_winograd_size(const void *params, const ounce_conv_weights 
     return (size_t)s.panels * s.panel_bytes;
 }
 
+// Beside dot products of int8, weights must not come from far away.
+#define LARGEST_WEIGHTS ((size_t)2 << 20)
+bool ounce_conv_s8_winograd_dot_supports(const void *params, const ounce_conv_weights *weights) {
+    return ounce_conv_s8_winograd_supports(params, weights) && ounce_conv_s8_winograd_size(params, NULL) <= LARGEST_WEIGHTS;
+}
+
 // G times three vectors of weights, `from_step` of them apart, to six, `to_step` apart.
 OUNCE_INLINE void line_of_weights(const v16s *from, int64_t from_step, v16s *to, int64_t to_step) {
     const v16s a = from[0], b = from[from_step], c = from[2 * from_step], ends = a + c, far = a + (c << 2);
