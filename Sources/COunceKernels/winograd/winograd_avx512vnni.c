@@ -32,7 +32,8 @@ OUNCE_INLINE void products(const int16_t *x, int64_t tile_step, const int16_t *w
             _mm_prefetch(w + 2 * i * OUNCE_LANES + soon, _MM_HINT_T1);
             const __m512i weights = _mm512_loadu_si512(w + 2 * i * OUNCE_LANES);
             OUNCE_UNROLL for (int m = 0; m < tiles; m++) {
-                acc[m][i] = _mm512_dpwssd_epi32(acc[m][i], weights, _mm512_set1_epi32(LOAD(int32_t, from[m] + k + 2 * i)));
+                const __m512i v = _mm512_set1_epi32(LOAD(int32_t, from[m] + k + 2 * i));
+                acc[m][i] = _mm512_dpwssd_epi32(acc[m][i], weights, v);
             }
         }
     }
@@ -53,7 +54,8 @@ OUNCE_INLINE void store_pixels(int8_t *out, int64_t step, const int32_t *sums, c
     const __m512 all = _mm512_loadu_ps(scale), scales[4] = {all, all, all, all};
     __m512i acc[4];
     OUNCE_UNROLL for (int i = 0; i < 4; i++) acc[i] = _mm512_loadu_si512(sums + i * OUNCE_LANES);
-    int8_t *const to[4] = {out, out + ounce_min64(pixels - 1, 1) * step, out + ounce_min64(pixels - 1, 2) * step, out + (pixels - 1) * step};
+    int8_t *to[4];
+    OUNCE_UNROLL for (int64_t i = 0; i < 4; i++) to[i] = out + ounce_min64(pixels - 1, i) * step;
     const __m512i q = requantised(acc, scales, range);
     if (OUNCE_LIKELY(pixels == 4)) {
         store_group(to, 0, q, 1, channels);
