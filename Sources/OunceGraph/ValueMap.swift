@@ -1,16 +1,18 @@
 /// Something for some of a graph's values: a dictionary by place, in which nothing is hashed. Names that the graph does not have
 /// stand for nothing, and nothing is kept for them.
 package struct ValueMap<Element> {
-    private var elements: [Element?]
+    package var elements: [Element?]
 
-    package init(over graph: Graph) { elements = [Element?](repeating: nil, count: graph.values.count) }
-
-    package subscript(id: ValueID) -> Element? {
-        get { elements.indices.contains(id.index) ? elements[id.index] : nil }
-        set { if elements.indices.contains(id.index) { elements[id.index] = newValue } }
+    @inlinable package init(over graph: Graph) {
+        elements = [Element?](repeating: nil, count: graph.values.count)
     }
 
-    package subscript(id: ValueID, default value: @autoclosure () -> Element) -> Element {
+    @inlinable package subscript(id: ValueID) -> Element? {
+        get { id.index >= 0 && id.index < elements.count ? elements[id.index] : nil }
+        set { if id.index >= 0 && id.index < elements.count { elements[id.index] = newValue } }
+    }
+
+    @inlinable package subscript(id: ValueID, default value: @autoclosure () -> Element) -> Element {
         get { self[id] ?? value() }
         set { self[id] = newValue }
     }
@@ -22,7 +24,7 @@ extension ValueMap: Sendable where Element: Sendable {}
 package struct ValueSet: Sendable {
     private var members: [Bool]
 
-    package init(_ members: some Sequence<ValueID> = [], over graph: Graph) {
+    package init(_ members: [ValueID] = [], over graph: Graph) {
         self.members = [Bool](repeating: false, count: graph.values.count)
         for id in members { insert(id) }
     }
