@@ -4,10 +4,14 @@
 // |y| < 2^25, whatever the inputs.
 #define LARGEST (((int64_t)1 << 25) - 1)
 
+static bool is_plain(const ounce_conv_params *p) {
+    return p->groups == 1 && p->kernel_h == 3 && p->kernel_w == 3 && p->stride_h == 1 && p->stride_w == 1 &&
+           p->dilation_h == 1 && p->dilation_w == 1;
+}
+
 bool ounce_conv_s8_winograd_supports(const void *params, const ounce_conv_weights *weights) {
     const ounce_conv_params *p = params;
-    if (p->groups != 1 || p->kernel_h != 3 || p->kernel_w != 3 || p->stride_h != 1 || p->stride_w != 1) return false;
-    if (p->dilation_h != 1 || p->dilation_w != 1) return false;
+    if (!is_plain(p)) return false;
     const int64_t channel = 9 * (int64_t)p->in_c;
     if (channel * 128 * 128 <= LARGEST) return true;
     if (!weights || channel > INT32_MAX / 128) return false;
@@ -39,7 +43,8 @@ size_t ounce_conv_s8_winograd_size(const void *params, const ounce_conv_weights 
 // Beside dot products of int8, weights must not come from far away.
 #define LARGEST_WEIGHTS ((size_t)2 << 20)
 bool ounce_conv_s8_winograd_dot_supports(const void *params, const ounce_conv_weights *weights) {
-    return ounce_conv_s8_winograd_supports(params, weights) && ounce_conv_s8_winograd_size(params, NULL) <= LARGEST_WEIGHTS;
+    return is_plain(params) && ounce_conv_s8_winograd_size(params, NULL) <= LARGEST_WEIGHTS &&
+           ounce_conv_s8_winograd_supports(params, weights);
 }
 
 // G times three vectors of weights, `from_step` of them apart, to six, `to_step` apart.
