@@ -8,7 +8,9 @@ BUILD = .build/release
 SHARE = $(DESTDIR)$(PREFIX)/share/ounce
 # The programs hold Swift's libraries, so that they run where Swift is not, and in less memory. What runs while models are
 # loaded and served lies side by side in them (docs/footprint.md).
-LINKER = -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker --as-needed \
+RELR = $(shell printf '2.36\n%s\n' $$(getconf GNU_LIBC_VERSION | cut -d' ' -f2) | sort -VC \
+	&& echo -Xlinker -z -Xlinker pack-relative-relocs)
+LINKER = -use-ld=lld $(RELR) -Xlinker --as-needed \
 	-Xlinker --version-script=$(CURDIR)/Tools/no-exports.map \
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Tools/functions.order -Xlinker --no-warn-symbol-ordering
 SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xcc -ffunction-sections \
