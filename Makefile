@@ -10,10 +10,12 @@ SHARE = $(DESTDIR)$(PREFIX)/share/ounce
 # loaded and served lies side by side in them (docs/footprint.md).
 RELR = $(shell printf '2.36\n%s\n' $$(getconf GNU_LIBC_VERSION | cut -d' ' -f2) | sort -VC \
 	&& echo -Xlinker -z -Xlinker pack-relative-relocs)
+# C++'s library, which Swift's runtime needs a little of, where there is a static one.
+CXX_LIBRARY = $(shell $$(command -v gcc || command -v clang) -print-file-name=libstdc++.a)
 LINKER = -use-ld=lld $(RELR) -Xlinker --as-needed \
 	-Xlinker --version-script=$(CURDIR)/Tools/no-exports.map \
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Tools/functions.order -Xlinker --no-warn-symbol-ordering
-SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xcc -ffunction-sections \
+SWIFT_BUILD = swift build -c release --static-swift-stdlib -Xlinker -L$(CURDIR)/.build/static -Xcc -ffunction-sections \
 	$(addprefix -Xswiftc ,-Xfrontend -function-sections $(LINKER)) -j $(shell nproc)
 # Swift unoptimised, so that every check is in; the kernels optimised, so that real models run in seconds.
 TEST_FLAGS = -Xcc -O2 -j $(shell nproc)
@@ -27,6 +29,7 @@ demo: dependencies build
 	@Tools/demo
 
 build:
+	@mkdir -p .build/static && ! test -f "$(CXX_LIBRARY)" || ln -sf "$(CXX_LIBRARY)" .build/static
 	@find $(BUILD)/ounce $(BUILD)/ounced ! -newer Tools/functions.order -delete 2>/dev/null || true
 	@$(SWIFT_BUILD) --product ounce
 	@$(SWIFT_BUILD) --product ounced
