@@ -320,7 +320,7 @@ typedef struct {
     const char *name;  // family_isa[_variant], unique: "conv_s8_avx512vnni"
     ounce_family family;
     ounce_isa isa;
-    // Whether this kernel can do the step (NULL: always). `weights` is NULL for all families but depthwise s8.
+    // Whether this kernel can do the step (NULL: always). `weights` may be NULL: what depends on them is refused then.
     bool (*supports)(const void *params, const ounce_conv_weights *weights);
     // Bytes of packed weights (NULL: packs nothing); sparse kernels look at the weights.
     size_t (*packed_size)(const void *params, const ounce_conv_weights *weights);
